@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "enums.h"
+#include "util.h"
+
+/* The numbers that identify a device, whatever its bus calls them. */
+enum IdField {
+	ID_VENDOR,
+	ID_DEVICE,
+	ID_CLASS,
+	_ID_FIELD_MAX,
+};
+
+/* One numeric id of a bus: the sysfs attribute it is read from, and, where a policy may match on
+ * it, the key, which is spelled the same. */
+struct BusId {
+	const char *attr;
+	enum IdField field;
+	unsigned digits; /* hexadecimal digits of the widest value */
+	bool decimal_ok; /* people write this id in decimal as well as in hex with 0x */
+	bool policy_key;
+};
+
+/* What a bus is made of. To add a bus: a value in enum Bus, its name in enums.c, a row here. */
+struct BusInfo {
+	const char *devtype;	 /* the DEVTYPE that makes a node a device of its own, or NULL */
+	struct BusId ids[4];	 /* ends with attr == NULL */
+	const char *text_ids[4]; /* attributes that list ids as text, ends with NULL */
+	const char *names[3];	 /* attributes in which the device names itself, ends with NULL */
+	bool native;	      /* the bus had `authorized` before any device authorization series */
+	bool driver_settable; /* `authorized_driver` can hold a device to one driver */
+};
+
+extern const struct BusInfo bus_info[_BUS_MAX];
+
+/* A device as policy sees it. Strings are the host's words: unescaped. The struct owns them. */
+struct Device {
+	enum Bus bus;
+	char *syspath; /* absolute, below /sys/devices/ */
+	char *sysname;
+	char *modalias;		     /* NULL where the bus has none; built from the ids for usb */
+	char *text_ids;		     /* acpi, pnp: the ids as the device lists them, or NULL */
+	char *label;		     /* what the device calls itself, or NULL */
+	char *driver;		     /* bound driver, or NULL */
+	char *authorized_driver;     /* "" for any; NULL without the attribute */
+	uint32_t ids[_ID_FIELD_MAX]; /* valid where the bit is set in have_ids */
+	unsigned have_ids;
+	int authorized; /* 0, 1, or -1 without the attribute; thunderbolt's 2 reads as 1 */
+	enum Origin authorized_by; /* _ORIGIN_INVALID without the attribute */
+	dev_t dev; /* with ino, the identity of this sysfs directory: a device that */
+	ino_t ino; /* comes back at the same path has another one (kernfs ids) */
+};
+
+void device_free(struct Device *device);
+DEFINE_TRIVIAL_CLEANUP(struct Device *, device_free)
+#define _cleanup_device_ _cleanup_(device_freep)
+
+static inline bool device_has_id(const struct Device *device, enum IdField field)
+{
+	return device->have_ids & (1U << field);
+}
+
+/* Why a device is none of a policy's business, as a phrase, or NULL if it is: usb root hubs and
+ * thunderbolt host routers are the controller itself, which was judged on its own bus. */
+const char *device_exempt(const struct Device *device);
+
+/* Parses an id attribute as sysfs prints it: hexadecimal, with or without 0x, a final newline
+ * allowed. Returns 0, or -EINVAL for anything else or for more than 32 bits. */
+int parse_sysfs_hex(const char *s, uint32_t *ret);

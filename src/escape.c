@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "escape.h"
+
+#include <stdint.h>
+
+#include "util.h"
+
+#define MAX_ESCAPED 12 /* the longest replacement of one input byte, with some room */
+
+/* Decodes one code point as RFC 3629 defines UTF-8: no overlong forms, no surrogates, at most
+ * U+10FFFF. Returns its length in bytes, 0 if the bytes at @s are no valid sequence. */
+static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t c;
+	size_t n;
+
+	if (s[0] < 0x80) {
+		*ret = s[0];
+		return 1;
+	}
+	if ((s[0] & 0xe0) == 0xc0) {
+		n = 2;
+		c = s[0] & 0x1f;
+	} else if ((s[0] & 0xf0) == 0xe0) {
+		n = 3;
+		c = s[0] & 0x0f;
+	} else if ((s[0] & 0xf8) == 0xf0) {
+		n = 4;
+		c = s[0] & 0x07;
+	} else {
+		return 0;
+	}
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+/* Code points that act on a terminal or on a reader's eye instead of being seen. */
+static bool is_invisible(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {{0x00, 0x1f},	  {0x7f, 0x9f},	    {0xad, 0xad},	{0x034f, 0x034f},
+		      {0x061c, 0x061c},	  {0x115f, 0x1160}, {0x17b4, 0x17b5},	{0x180b, 0x180f},
+		      {0x200b, 0x200f},	  {0x2028, 0x202e}, {0x2060, 0x206f},	{0x3164, 0x3164},
+		      {0xfe00, 0xfe0f},	  {0xfeff, 0xfeff}, {0xfff0, 0xfffb},	{0xfffe, 0xffff},
+		      {0xe0000, 0xe0fff}, {0x300, 0x36f},   {0xe000, 0xf8ff},	{0x20d0, 0x20ff},
+		      {0xfe20, 0xfe2f},	  {0xffa0, 0xffa0}, {0xf0000, 0x10ffff}};
+
+	for (size_t i = 0; i < ELEMENTSOF(ranges); i++)
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	return false;
+}
+
+static size_t escape_code_point(char *out, uint32_t c)
+{
+	switch (c) {
+	case '\\':
+		return (size_t)sprintf(out, "\\\\");
+	case '\n':
+		return (size_t)sprintf(out, "\\n");
+	case '\r':
+		return (size_t)sprintf(out, "\\r");
+	case '\t':
+		return (size_t)sprintf(out, "\\t");
+	default:
+		return (size_t)sprintf(out, c < 0x80 ? "\\x%02x" : "\\u{%x}", c);
+	}
+}
+
+static char *rewrite(const char *s, bool for_terminal)
+{
+	const unsigned char *in = (const unsigned char *)(s ? s : "");
+	char *out = malloc(strlen((const char *)in) * MAX_ESCAPED + 1);
+	char *o = out;
+
+	if (!out)
+		return NULL;
+	while (*in) {
+		uint32_t c;
+		size_t n = utf8_decode(in, &c);
+
+		if (n == 0) {
+			o += sprintf(o, "\\x%02x", *in++);
+			continue;
+		}
+		if (for_terminal && (c == '\\' || is_invisible(c))) {
+			o += escape_code_point(o, c);
+		} else {
+			memcpy(o, in, n);
+			o += n;
+		}
+		in += n;
+	}
+	*o = '\0';
+	return out;
+}
+
+char *escape_text(const char *s)
+{
+	return rewrite(s, true);
+}
+
+char *utf8_sanitize(const char *s)
+{
+	return rewrite(s, false);
+}
+
+size_t escaped_width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		if ((*s & 0xc0) != 0x80)
+			n++;
+	return n;
+}

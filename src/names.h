@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Every name this project shares with somebody else: the kernel, the journal, the file system. */
+
+/* sysfs attributes of an opted-in device: kernel-patches/6.12, Documentation/ABI/testing there.
+ * usb: Documentation/ABI/testing/sysfs-bus-usb, thunderbolt: sysfs-bus-thunderbolt. */
+#define ATTR_AUTHORIZED "authorized"
+#define ATTR_AUTHORIZED_BY "authorized_by"
+#define ATTR_AUTHORIZED_DRIVER "authorized_driver"
+#define ATTR_UEVENT "uevent"
+#define ATTR_MODALIAS "modalias"
+
+#define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
+#define ATTR_MODE "mode"
+#define SYSFS_DEVICES "/sys/devices/"
+
+/* Policy drop-ins, in rising order of precedence for files of one name (DESIGN: policy). */
+#define POLICY_DIR_VENDOR "/usr/lib/tdx-auth/policy.d"
+#define POLICY_DIR_RUNTIME "/run/tdx-auth/policy.d"
+#define POLICY_DIR_OWNER "/etc/tdx-auth/policy.d"
+#define POLICY_SUFFIX ".yaml"
+
+/* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */
+#define FIELD_DEVICE "TDX_AUTH_DEVICE"
+#define FIELD_BUS "TDX_AUTH_BUS"
+#define FIELD_MODALIAS "TDX_AUTH_MODALIAS"
+#define FIELD_ACTION "TDX_AUTH_ACTION"
+#define FIELD_RULE "TDX_AUTH_RULE"
+#define FIELD_DRIVER "TDX_AUTH_DRIVER"
+#define FIELD_OUTCOME "TDX_AUTH_OUTCOME"
+
+#define MESSAGE_ID_DECISION "5a2371e862144488aabd040066a73942"
+#define MESSAGE_ID_FAILURE "14d32317d2134260ad80eacd2ed8326f"
+#define MESSAGE_ID_STALLED "49e40cbc61e44453bba437e826674aab"
+#define MESSAGE_ID_VANISHED "c2f572eca2e044adbbe0de55629bfd04"
+#define MESSAGE_ID_POLICY_REFUSED "8c4b48df7be64885a86e9a45d85ad4b8"

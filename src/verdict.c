@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verdict.h"
+
+#include <errno.h>
+
+#include "hardened.h"
+
+/* The kernel's own decision as the device shows it; NULL where it does not show one. */
+static const char *kernel_says(const struct Device *device)
+{
+	switch (device->authorized_by) {
+	case ORIGIN_BUILTIN:
+		return "the kernel's built-in list";
+	case ORIGIN_CMDLINE:
+		return "the kernel's command line";
+	case ORIGIN_PARENT:
+		return "inherited from its parent";
+	case ORIGIN_KERNEL:
+		return "made by the kernel itself";
+	case ORIGIN_DEFAULT:
+		return "not on the kernel's built-in list";
+	default:
+		return NULL;
+	}
+}
+
+/* Fills in word and driver, returns the reason. */
+static const char *judge_by_kernel(const struct Device *device, struct Verdict *ret)
+{
+	const char *says = kernel_says(device);
+	const char *driver;
+
+	if (bus_info[device->bus].native) {
+		ret->word = "kernel";
+		return "the bus's own default";
+	}
+	if (says) {
+		ret->word = device->authorized ? "allow" : "deny";
+		ret->driver = isempty(device->authorized_driver) ? NULL : device->authorized_driver;
+		return says;
+	}
+	if (hardened_find(device, &driver)) {
+		ret->word = "allow";
+		ret->driver = driver;
+		return "the built-in list";
+	}
+	ret->word = "deny";
+	return "not on the built-in list";
+}
+
+int verdict_of(const struct Device *device, const struct Decision *decision, struct Verdict *ret)
+{
+	_cleanup_free_ char *source = NULL;
+	const char *exempt = device_exempt(device), *kernel;
+
+	*ret = (struct Verdict){0};
+	if (exempt) {
+		ret->word = "-";
+		ret->why = strdup(exempt);
+		return ret->why ? 0 : -ENOMEM;
+	}
+	source = decision_source(decision, device->bus);
+	if (!source)
+		return -ENOMEM;
+	if (decision->action != ACTION_KERNEL) {
+		ret->word = action_to_string(decision->action);
+		ret->driver = decision->driver;
+		ret->why = TAKE_PTR(source);
+		return 0;
+	}
+	kernel = judge_by_kernel(device, ret);
+	if (asprintf(&ret->why, "%s: %s", source, kernel) < 0) {
+		ret->why = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void verdict_done(struct Verdict *verdict)
+{
+	free(verdict->why);
+	*verdict = (struct Verdict){0};
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "authctl.h"
+#include "escape.h"
+#include "find-device.h"
+#include "log.h"
+#include "manager.h"
+#include "output.h"
+#include "policy-files.h"
+
+/* Why this device cannot be decided over by hand at all, or NULL. */
+static const char *obstacle(const struct Device *device, const struct EnforceRequest *request)
+{
+	const char *exempt = device_exempt(device);
+
+	if (exempt)
+		return exempt;
+	if (device->authorized < 0)
+		return "this kernel has no \"authorized\" attribute on the device";
+	if (request->set_driver && !device->authorized_driver)
+		return "this kernel cannot hold the device to one driver";
+	return NULL;
+}
+
+static void print_done(const char *name, const struct EnforceRequest *request,
+		       const struct EnforceReply *reply)
+{
+	_cleanup_free_ char *driver = escape_text(reply->driver),
+			    *only = escape_text(reply->authorized_driver);
+
+	if (request->authorize)
+		(void)printf("%s: authorized%s%s, driver: %s\n", name,
+			     isempty(only) ? "" : " only for ", only ? only : "",
+			     isempty(driver) ? "none" : driver);
+	else
+		(void)printf("%s: denied\n", name);
+}
+
+static int set(const char *name, const struct EnforceRequest *request)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_free_ char *safe = escape_text(name);
+	_cleanup_close_ int dirfd = -1;
+	struct EnforceReply reply;
+	const char *problem;
+	int r = find_device(name, &dirfd, &device);
+
+	if (r < 0)
+		return r == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
+	problem = obstacle(device, request);
+	if (problem) {
+		log_error("%s: %s", safe ? safe : "?", problem);
+		return EXIT_FAILED;
+	}
+	r = worker_run_once(dirfd, request, WORKER_DEADLINE_USEC, &reply);
+	if (r < 0) {
+		log_error("cannot start a worker: %s", strerror(-r));
+		return EXIT_FAILED;
+	}
+	if (reply.error < 0) {
+		log_error("%s: %s", safe ? safe : "?", enforce_explain(reply.step, reply.error));
+		return reply.error == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
+	}
+	print_done(safe ? safe : "?", request, &reply);
+	return EXIT_DONE;
+}
+
+int verb_authorize(const struct Options *options, char *const *args)
+{
+	struct EnforceRequest request = {.authorize = true, .set_driver = options->driver};
+
+	if (options->driver)
+		(void)snprintf(request.driver, sizeof(request.driver), "%s", options->driver);
+	return set(args[0], &request);
+}
+
+int verb_deny(const struct Options *options, char *const *args)
+{
+	(void)options;
+	return set(args[0], &(struct EnforceRequest){.authorize = false});
+}
+
+static int print_counts_json(const struct ManagerCounts *counts)
+{
+	const struct {
+		const char *key;
+		unsigned value;
+	} fields[] = {
+		{"devices", counts->devices}, {"authorized", counts->authorized},
+		{"refused", counts->refused}, {"unchanged", counts->unchanged},
+		{"failed", counts->failed},   {"unsupported", counts->unsupported},
+	};
+	struct json_object *object = json_object_new_object();
+
+	for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+		json_object_object_add(object, fields[i].key,
+				       json_object_new_int64(fields[i].value));
+	return json_print(object);
+}
+
+static int print_counts(const struct ManagerCounts *counts)
+{
+	int n = printf("%u devices: %u authorized, %u refused, %u left as they were, %u failed, "
+		       "%u beyond this kernel\n",
+		       counts->devices, counts->authorized, counts->refused, counts->unchanged,
+		       counts->failed, counts->unsupported);
+
+	return n < 0 || fflush(stdout) != 0 ? -EIO : 0;
+}
+
+int verb_apply(const struct Options *options, char *const *args)
+{
+	_cleanup_manager_ struct Manager *manager = NULL;
+	struct ManagerOptions manager_options = manager_defaults;
+	const struct ManagerCounts *counts;
+	struct Policy *policy;
+	int r;
+
+	(void)args;
+	/* asked for by its owner, the policy goes before what was decided by hand */
+	manager_options.keep_user_decisions = false;
+	if (policy_load(options->policy, &policy) < 0)
+		return EXIT_FAILED;
+	if (manager_new(policy, &manager_options, &manager) < 0)
+		return EXIT_FAILED;
+	r = manager_apply(manager);
+	counts = manager_counts(manager);
+	if (r < 0)
+		return EXIT_FAILED;
+	r = options->json ? print_counts_json(counts) : print_counts(counts);
+	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "policy.h"
+
+/* Exit statuses of tdx-authctl(1). */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_REFUSED = 3, /* by policy, freeze or seal */
+	EXIT_NO_DEVICE = 4,
+};
+
+struct Options {
+	const char *policy; /* NULL: the drop-ins */
+	const char *driver; /* NULL: not given */
+	bool json;
+};
+
+/* A verb gets its own arguments, already counted, and returns an exit status. */
+typedef int (*verb_run_t)(const struct Options *options, char *const *args);
+
+int verb_list(const struct Options *options, char *const *args);
+int verb_show(const struct Options *options, char *const *args);
+int verb_authorize(const struct Options *options, char *const *args);
+int verb_deny(const struct Options *options, char *const *args);
+int verb_apply(const struct Options *options, char *const *args);
+
+/* All of tdx-authctl(1) but main(). Returns its exit status. */
+int authctl_main(int argc, char **argv);

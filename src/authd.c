@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "authd.h"
+
+#include <getopt.h>
+#include <systemd/sd-daemon.h>
+
+#include "log.h"
+#include "manager.h"
+#include "policy-files.h"
+
+#define EXIT_USAGE 2
+
+static void print_help(void)
+{
+	(void)printf("Usage: tdx-authd [OPTION...]\n\n"
+		     "Authorize devices as the owner's policy says, as they come.\n\n"
+		     "  --policy FILE  this policy, not the drop-ins in policy.d\n"
+		     "  --debug        log decisions that change nothing, too\n"
+		     "  --help         this text\n"
+		     "  --version      the version\n\n"
+		     "See tdx-authd(8) and tdx-auth.policy(5).\n");
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, const char **ret_policy)
+{
+	enum { OPT_POLICY = 256, OPT_DEBUG, OPT_HELP, OPT_VERSION };
+	static const struct option options[] = {
+		{"policy", required_argument, NULL, OPT_POLICY},
+		{"debug", no_argument, NULL, OPT_DEBUG},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+		switch (c) {
+		case OPT_POLICY:
+			*ret_policy = optarg;
+			break;
+		case OPT_DEBUG:
+			log_set_max_priority(LOG_DEBUG);
+			break;
+		case OPT_HELP:
+			print_help();
+			return EXIT_SUCCESS;
+		case OPT_VERSION:
+			(void)printf("tdx-authd %s\n", PACKAGE_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			return EXIT_USAGE;
+		}
+	if (optind < argc) {
+		(void)fprintf(stderr, "tdx-authd: unexpected argument: %s\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* A policy named on the command line is what its caller is there to mend. One that is installed
+ * must not leave the machine without a guard: usb and thunderbolt, which are open by default, are
+ * denied, the rest is the kernel's, and the failure shows in the status and at the end. */
+static int load(const char *file, struct Policy **ret, bool *ret_degraded)
+{
+	int r = policy_load(file, ret);
+
+	*ret_degraded = r < 0;
+	if (r >= 0 || file)
+		return r;
+	*ret = policy_new();
+	if (!*ret)
+		return r;
+	log_error("the built-in policy is in force until the error is mended and tdx-authd "
+		  "restarted: usb and thunderbolt are denied, the kernel decides over the rest");
+	(void)sd_notifyf(0, "ERRNO=%d", -r);
+	return 0;
+}
+
+int authd_main(int argc, char **argv)
+{
+	_cleanup_manager_ struct Manager *manager = NULL;
+	struct Policy *policy = NULL;
+	const char *file = NULL;
+	bool degraded;
+	int r = parse_options(argc, argv, &file);
+
+	if (r >= 0)
+		return r;
+	log_open("tdx-authd", true);
+	if (load(file, &policy, &degraded) < 0)
+		return EXIT_FAILURE;
+	if (manager_new(policy, &manager_defaults, &manager) < 0)
+		return EXIT_FAILURE;
+	if (manager_run(manager) < 0)
+		return EXIT_FAILURE;
+	return degraded ? EXIT_FAILURE : EXIT_SUCCESS;
+}

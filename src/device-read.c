@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "device-read.h"
+
+#include <errno.h>
+
+#include "names.h"
+#include "sysfs-io.h"
+
+/* Reads an attribute that the device may lack: then 0 and NULL. */
+static int read_optional(int dirfd, const char *attr, char **ret)
+{
+	int r = sysfs_read(dirfd, attr, ret);
+
+	if (r == -ENOENT) {
+		*ret = NULL;
+		return 0;
+	}
+	return r;
+}
+
+static int read_optional_link(int dirfd, const char *link, char **ret)
+{
+	int r = sysfs_read_link(dirfd, link, ret);
+
+	if (r == -ENOENT) {
+		*ret = NULL;
+		return 0;
+	}
+	return r;
+}
+
+/* Whether one line of the uevent file is "DEVTYPE=" and @devtype. */
+static bool has_devtype(const char *uevent, const char *devtype)
+{
+	const char *value = startswith(uevent, "DEVTYPE=");
+	size_t n = strlen(devtype);
+
+	if (!value) {
+		value = strstr(uevent, "\nDEVTYPE=");
+		if (!value)
+			return false;
+		value += strlen("\nDEVTYPE=");
+	}
+	return strncmp(value, devtype, n) == 0 && (value[n] == '\n' || !value[n]);
+}
+
+static int read_bus(int dirfd, enum Bus *ret)
+{
+	_cleanup_free_ char *subsystem = NULL, *uevent = NULL;
+	int r = read_optional_link(dirfd, "subsystem", &subsystem);
+	enum Bus bus;
+
+	if (r < 0)
+		return r;
+	bus = bus_from_string(subsystem);
+	if (bus == _BUS_INVALID)
+		return -ENOTSUP;
+	if (bus_info[bus].devtype) {
+		r = sysfs_read(dirfd, ATTR_UEVENT, &uevent);
+		if (r < 0)
+			return r;
+		if (!has_devtype(uevent, bus_info[bus].devtype))
+			return -ENOTSUP;
+	}
+	*ret = bus;
+	return 0;
+}
+
+static int read_ids(int dirfd, struct Device *device)
+{
+	for (const struct BusId *id = bus_info[device->bus].ids; id->attr; id++) {
+		_cleanup_free_ char *text = NULL;
+		int r = read_optional(dirfd, id->attr, &text);
+
+		if (r < 0)
+			return r;
+		/* An id that does not parse stays unknown and matches nothing. */
+		if (text && parse_sysfs_hex(text, &device->ids[id->field]) == 0)
+			device->have_ids |= 1U << id->field;
+	}
+	return 0;
+}
+
+/* Reads a list of attributes into one string, those that are there, separated by blanks. */
+static int read_joined(int dirfd, const char *const *attrs, char **ret)
+{
+	_cleanup_free_ char *joined = NULL;
+
+	for (; *attrs; attrs++) {
+		_cleanup_free_ char *text = NULL;
+		char *longer;
+		int r = read_optional(dirfd, *attrs, &text);
+
+		if (r < 0)
+			return r;
+		if (isempty(text))
+			continue;
+		if (asprintf(&longer, "%s%s%s", joined ? joined : "", joined ? " " : "", text) < 0)
+			return -ENOMEM;
+		free(joined);
+		joined = longer;
+	}
+	*ret = TAKE_PTR(joined);
+	return 0;
+}
+
+static unsigned read_hex_or_zero(int dirfd, const char *attr)
+{
+	_cleanup_free_ char *text = NULL;
+	uint32_t value = 0;
+
+	if (sysfs_read(dirfd, attr, &text) < 0 || parse_sysfs_hex(text, &value) < 0)
+		return 0;
+	return value;
+}
+
+/* A usb device has no modalias, its interfaces have, and begin with this: file2alias.c and
+ * drivers/usb/core/sysfs.c. */
+static int build_usb_modalias(int dirfd, struct Device *device)
+{
+	if (!device_has_id(device, ID_VENDOR) || !device_has_id(device, ID_DEVICE))
+		return 0;
+	if (asprintf(&device->modalias, "usb:v%04Xp%04Xd%04Xdc%02Xdsc%02Xdp%02X",
+		     device->ids[ID_VENDOR], device->ids[ID_DEVICE],
+		     read_hex_or_zero(dirfd, "bcdDevice"), read_hex_or_zero(dirfd, "bDeviceClass"),
+		     read_hex_or_zero(dirfd, "bDeviceSubClass"),
+		     read_hex_or_zero(dirfd, "bDeviceProtocol")) < 0) {
+		device->modalias = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_authorization(int dirfd, struct Device *device)
+{
+	_cleanup_free_ char *authorized = NULL, *by = NULL;
+	int r = read_optional(dirfd, ATTR_AUTHORIZED, &authorized);
+
+	device->authorized = -1;
+	device->authorized_by = _ORIGIN_INVALID;
+	if (r < 0 || !authorized)
+		return r;
+	/* usb reads -1 while the device is being set up for wireless: as good as 0 */
+	device->authorized = streq(authorized, "1") || streq(authorized, "2");
+	r = read_optional(dirfd, ATTR_AUTHORIZED_BY, &by);
+	if (r < 0)
+		return r;
+	device->authorized_by = origin_from_string(by);
+	return read_optional(dirfd, ATTR_AUTHORIZED_DRIVER, &device->authorized_driver);
+}
+
+static int read_all(int dirfd, struct Device *device)
+{
+	int r = read_ids(dirfd, device);
+
+	if (r < 0)
+		return r;
+	r = device->bus == BUS_USB ? build_usb_modalias(dirfd, device)
+				   : read_optional(dirfd, ATTR_MODALIAS, &device->modalias);
+	if (r < 0)
+		return r;
+	r = read_joined(dirfd, bus_info[device->bus].text_ids, &device->text_ids);
+	if (r < 0)
+		return r;
+	r = read_joined(dirfd, bus_info[device->bus].names, &device->label);
+	if (r < 0)
+		return r;
+	r = read_optional_link(dirfd, "driver", &device->driver);
+	if (r < 0)
+		return r;
+	return read_authorization(dirfd, device);
+}
+
+int device_read(const char *syspath, int dirfd, struct Device **ret)
+{
+	_cleanup_device_ struct Device *device = calloc(1, sizeof(*device));
+	const char *slash = strrchr(syspath, '/');
+	int r;
+
+	if (!device)
+		return -ENOMEM;
+	r = read_bus(dirfd, &device->bus);
+	if (r < 0)
+		return r;
+	device->syspath = strdup(syspath);
+	device->sysname = strdup(slash ? slash + 1 : syspath);
+	if (!device->syspath || !device->sysname)
+		return -ENOMEM;
+	r = sysfs_identity(dirfd, &device->dev, &device->ino);
+	if (r < 0)
+		return r;
+	r = read_all(dirfd, device);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(device);
+	return 0;
+}
+
+int device_open(const char *syspath, int *ret_dirfd, struct Device **ret)
+{
+	_cleanup_close_ int dirfd = sysfs_open(syspath);
+	int r;
+
+	if (dirfd < 0)
+		return dirfd;
+	r = device_read(syspath, dirfd, ret);
+	if (r < 0)
+		return r;
+	if (ret_dirfd)
+		*ret_dirfd = take_fd(&dirfd);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "device.h"
+
+/* Reads what policy needs to know of the device whose directory is @dirfd and which was found at
+ * @syspath. Returns 0 and a device that the caller frees; -ENOTSUP for a node that is no device of
+ * a governed bus (a usb interface, say); -ENODEV for a device that is gone; another negative errno
+ * where sysfs answered so. */
+int device_read(const char *syspath, int dirfd, struct Device **ret);
+
+/* The same for the one moment that tools have: opens, reads, and hands the descriptor on to the
+ * caller where @ret_dirfd is not NULL. */
+int device_open(const char *syspath, int *ret_dirfd, struct Device **ret);

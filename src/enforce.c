@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "enforce.h"
+
+#include <errno.h>
+
+#include "names.h"
+#include "sysfs-io.h"
+
+static enum EnforcePlan plan_deny(const struct Device *device, struct EnforceRequest *ret)
+{
+	*ret = (struct EnforceRequest){.authorize = false};
+	return device->authorized == 0 ? PLAN_NOTHING : PLAN_WRITE;
+}
+
+static enum EnforcePlan plan_allow(const struct Device *device, const struct Decision *decision,
+				   struct EnforceRequest *ret, const char **ret_why)
+{
+	if (decision->driver && !device->authorized_driver) {
+		*ret_why = "this kernel cannot hold the device to one driver, so it is refused";
+		(void)plan_deny(device, ret);
+		return PLAN_UNSUPPORTED;
+	}
+	if (device->authorized == 1 &&
+	    (!decision->driver || streq(device->authorized_driver, decision->driver)))
+		return PLAN_NOTHING;
+	*ret = (struct EnforceRequest){.authorize = true, .set_driver = decision->driver};
+	if (decision->driver)
+		(void)snprintf(ret->driver, sizeof(ret->driver), "%s", decision->driver);
+	return PLAN_WRITE;
+}
+
+enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision *decision,
+			      struct EnforceRequest *ret, const char **ret_why)
+{
+	*ret = (struct EnforceRequest){0};
+	*ret_why = NULL;
+	if (decision->action == ACTION_KERNEL || device_exempt(device))
+		return PLAN_NOTHING;
+	if (device->authorized < 0) {
+		*ret_why = "this kernel cannot refuse a driver to the device";
+		return decision->action == ACTION_DENY ? PLAN_UNSUPPORTED : PLAN_NOTHING;
+	}
+	if (decision->action == ACTION_DENY)
+		return plan_deny(device, ret);
+	return plan_allow(device, decision, ret, ret_why);
+}
+
+static void read_short(int dirfd, int (*read)(int, const char *, char **), const char *name,
+		       char *buffer, size_t size)
+{
+	_cleanup_free_ char *text = NULL;
+
+	buffer[0] = '\0';
+	if (read(dirfd, name, &text) == 0)
+		(void)snprintf(buffer, size, "%s", text);
+}
+
+/* Returns 0, or why `authorized` could not be read. */
+static int read_state(int dirfd, struct EnforceReply *reply)
+{
+	_cleanup_free_ char *authorized = NULL, *by = NULL;
+	int r = sysfs_read(dirfd, ATTR_AUTHORIZED, &authorized);
+
+	reply->authorized = -1;
+	reply->authorized_by = _ORIGIN_INVALID;
+	if (r < 0)
+		return r;
+	reply->authorized = streq(authorized, "1") || streq(authorized, "2");
+	if (sysfs_read(dirfd, ATTR_AUTHORIZED_BY, &by) == 0)
+		reply->authorized_by = origin_from_string(by);
+	read_short(dirfd, sysfs_read, ATTR_AUTHORIZED_DRIVER, reply->authorized_driver,
+		   sizeof(reply->authorized_driver));
+	read_short(dirfd, sysfs_read_link, "driver", reply->driver, sizeof(reply->driver));
+	return 0;
+}
+
+static int set_authorized(int dirfd, bool value)
+{
+	return sysfs_write(dirfd, ATTR_AUTHORIZED, value ? "1" : "0");
+}
+
+/* An empty write(2) never reaches the kernel's store function: a lone newline says "any". */
+static int set_driver(int dirfd, const char *driver)
+{
+	return sysfs_write(dirfd, ATTR_AUTHORIZED_DRIVER, *driver ? driver : "\n");
+}
+
+static int note(struct EnforceReply *reply, enum EnforceStep which, int error)
+{
+	if (error < 0) {
+		reply->step = which;
+		reply->error = error;
+	}
+	return error;
+}
+
+static int execute_authorize(int dirfd, const struct EnforceRequest *request,
+			     struct EnforceReply *reply)
+{
+	if (request->set_driver && !streq(reply->authorized_driver, request->driver)) {
+		if (reply->authorized &&
+		    note(reply, STEP_DEAUTHORIZE, set_authorized(dirfd, false)) < 0)
+			return reply->error;
+		if (note(reply, STEP_DRIVER, set_driver(dirfd, request->driver)) < 0)
+			return reply->error;
+	} else if (reply->authorized) {
+		return 0;
+	}
+	return note(reply, STEP_AUTHORIZE, set_authorized(dirfd, true));
+}
+
+static bool is_as_wanted(const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	if (reply->authorized != (int)request->authorize)
+		return false;
+	return !request->set_driver || streq(reply->authorized_driver, request->driver);
+}
+
+void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
+{
+	*ret = (struct EnforceReply){0};
+	if (note(ret, STEP_READ, read_state(dirfd, ret)) < 0)
+		return;
+	if (request->authorize)
+		(void)execute_authorize(dirfd, request, ret);
+	else if (ret->authorized)
+		(void)note(ret, STEP_DEAUTHORIZE, set_authorized(dirfd, false));
+	if (ret->error < 0) {
+		(void)read_state(dirfd, ret);
+		return;
+	}
+	if (note(ret, STEP_READ_BACK, read_state(dirfd, ret)) < 0)
+		return;
+	if (!is_as_wanted(request, ret))
+		(void)note(ret, STEP_READ_BACK, -EPROTO);
+}
+
+const char *enforce_explain(enum EnforceStep step, int error)
+{
+	switch (error) {
+	case -ETIME:
+		return "the kernel did not answer in time; a driver may be stuck in its probe";
+	case -ENODEV:
+		return "the device is gone";
+	case -EBUSY:
+		return step == STEP_DRIVER
+			       ? "the device was authorized again meanwhile"
+			       : "a device behind it is in use by a driver and would stop working; "
+				 "deny that one first";
+	case -EACCES:
+	case -EPERM:
+		return "permission denied";
+	case -EPROTO:
+		return "the kernel took the write but the device reads differently";
+	case -ENOENT:
+		return "this kernel has no such attribute on the device";
+	default:
+		return strerror(-error);
+	}
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "match.h"
+#include "policy-parse.h"
+
+/* From a decision to the state of a device in the kernel. enforce_plan() only thinks,
+ * enforce_execute() only acts: it is what runs in a worker, since it may block. */
+
+struct EnforceRequest {
+	bool authorize;
+	bool set_driver;		    /* hold the device to `driver`, "" for any */
+	char driver[POLICY_DRIVER_MAX + 1]; /* with `authorize` alone */
+};
+
+/* Which write failed, for the error that a person reads. */
+enum EnforceStep {
+	STEP_NONE,
+	STEP_READ,
+	STEP_DEAUTHORIZE,
+	STEP_DRIVER,
+	STEP_AUTHORIZE,
+	STEP_READ_BACK,
+};
+
+struct EnforceReply {
+	int error; /* 0, or the negative errno of `step`; -ETIME: the worker was given up */
+	enum EnforceStep step; /* STEP_NONE where error is 0 */
+	int authorized;	       /* as read back afterwards; -1 unknown */
+	enum Origin authorized_by;
+	char authorized_driver[POLICY_DRIVER_MAX + 1];
+	char driver[POLICY_DRIVER_MAX + 1]; /* that is bound afterwards, "" for none */
+};
+
+enum EnforcePlan {
+	PLAN_NOTHING,	  /* the device already is as wanted, or nothing is wanted of it */
+	PLAN_WRITE,	  /* execute the request */
+	PLAN_UNSUPPORTED, /* the kernel has no means; the request, if set_driver, is to deny */
+};
+
+/* What it takes to bring @device from the state it was read in to what @decision wants.
+ * PLAN_UNSUPPORTED: *ret_why is a static phrase; where a driver cannot be held to, refusing the
+ * device still can, and *ret is that request: an `allow` is never executed wider than it says. */
+enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision *decision,
+			      struct EnforceRequest *ret, const char **ret_why);
+
+/* Carries out @request on the device whose directory is @dirfd and reads the state back through
+ * fresh opens. The device is deauthorized before it changes its driver. Blocks for as long as the
+ * kernel does. Returns nothing but *ret, which is always filled in. */
+void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret);
+
+/* What a failed step means, as a phrase for people. @error as in the reply. */
+const char *enforce_explain(enum EnforceStep step, int error);

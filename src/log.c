@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+
+#define MAX_FIELDS 16
+#define JOURNAL_SOCKET "/run/systemd/journal/socket" /* systemd-journald.service(8) */
+
+static const char *log_identifier = "tdx-auth";
+static bool to_journal, to_stderr = true;
+static int max_priority = LOG_INFO;
+
+void log_open(const char *identifier, bool journal)
+{
+	log_identifier = identifier;
+	to_journal = journal && access(JOURNAL_SOCKET, W_OK) == 0;
+	to_stderr = !to_journal || !getenv("JOURNAL_STREAM");
+}
+
+void log_set_max_priority(int priority)
+{
+	max_priority = priority;
+}
+
+static bool add_field(struct iovec *iov, size_t *n, const char *name, const char *value)
+{
+	char *field;
+
+	if (!value)
+		return true;
+	if (*n >= MAX_FIELDS || asprintf(&field, "%s=%s", name, value) < 0)
+		return false;
+	iov[(*n)++] = (struct iovec){field, strlen(field)};
+	return true;
+}
+
+static int send_to_journal(int priority, const char *message_id, const struct LogField *fields,
+			   size_t n_fields, const char *message)
+{
+	struct iovec iov[MAX_FIELDS];
+	size_t n = 0;
+	char level[2] = {(char)('0' + priority), '\0'};
+	bool ok = add_field(iov, &n, "MESSAGE", message) && add_field(iov, &n, "PRIORITY", level) &&
+		  add_field(iov, &n, "SYSLOG_IDENTIFIER", log_identifier) &&
+		  add_field(iov, &n, "MESSAGE_ID", message_id);
+	int r = -ENOMEM;
+
+	for (size_t i = 0; ok && i < n_fields; i++)
+		ok = add_field(iov, &n, fields[i].name, fields[i].value);
+	if (ok)
+		r = sd_journal_sendv(iov, (int)n);
+	for (size_t i = 0; i < n; i++)
+		free(iov[i].iov_base);
+	return r;
+}
+
+void log_record(int priority, const char *message_id, const struct LogField *fields,
+		size_t n_fields, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL;
+	int saved_errno = errno;
+	bool sent = false;
+	va_list ap;
+
+	if (priority > max_priority)
+		return;
+	va_start(ap, format);
+	if (vasprintf(&message, format, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	if (to_journal && message)
+		sent = send_to_journal(priority, message_id, fields, n_fields, message) >= 0;
+	if (to_stderr || !sent)
+		(void)fprintf(stderr, "%s: %s\n", log_identifier,
+			      message ? message : "out of memory");
+	errno = saved_errno;
+}

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+#include <search.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include "device-read.h"
+#include "log.h"
+#include "names.h"
+#include "record.h"
+#include "sysfs-io.h"
+#include "udev.h"
+
+#define MAX_ATTEMPTS 3	   /* of a request whose worker died */
+#define EVENTS_PER_TURN 64 /* so that replies and deadlines are never starved by a flood */
+
+const struct ManagerOptions manager_defaults = {
+	.keep_user_decisions = true,
+	.n_workers = 4,
+	.deadline_usec = WORKER_DEADLINE_USEC,
+	.execute = enforce_execute,
+};
+
+/* A device that was decided over; the identity tells it from a later one at the same path. */
+struct Known {
+	char *syspath;
+	dev_t dev;
+	ino_t ino;
+	unsigned generation; /* of the scan that saw it last */
+};
+
+struct Manager {
+	struct ManagerOptions options;
+	struct Policy *policy;
+	struct WorkerPool *pool;
+	sd_event *event;
+	struct udev *udev;
+	struct udev_monitor *monitor;
+	void *known; /* tsearch() tree of struct Known by syspath */
+	unsigned generation;
+	unsigned pending;
+	bool cold; /* scanning, as opposed to following events */
+	bool audit;
+	struct ManagerCounts counts;
+};
+
+/* A request on its way: what its outcome's record will need. */
+struct Pending {
+	struct Manager *manager;
+	struct Device *device;
+	struct Decision decision; /* points into the policy, which lives as long as the manager */
+	struct EnforceRequest request;
+	int dirfd;
+	unsigned attempts;
+};
+
+/* --- what is known --- */
+
+static int compare_known(const void *a, const void *b)
+{
+	return strcmp(((const struct Known *)a)->syspath, ((const struct Known *)b)->syspath);
+}
+
+static void known_free(void *p)
+{
+	struct Known *known = p;
+
+	free(known->syspath);
+	free(known);
+}
+
+static struct Known *find_known(struct Manager *m, const char *syspath)
+{
+	struct Known key = {.syspath = (char *)syspath};
+	struct Known *const *found = tfind(&key, &m->known, compare_known);
+
+	return found ? *found : NULL;
+}
+
+static void forget(struct Manager *m, struct Known *known)
+{
+	(void)tdelete(known, &m->known, compare_known);
+	known_free(known);
+}
+
+static int remember(struct Manager *m, const struct Device *device)
+{
+	struct Known *known = find_known(m, device->syspath);
+
+	if (!known) {
+		known = calloc(1, sizeof(*known));
+		if (!known)
+			return -ENOMEM;
+		known->syspath = strdup(device->syspath);
+		if (!known->syspath || !tsearch(known, &m->known, compare_known)) {
+			known_free(known);
+			return -ENOMEM;
+		}
+	}
+	known->dev = device->dev;
+	known->ino = device->ino;
+	known->generation = m->generation;
+	return 0;
+}
+
+/* Whether exactly this device, not another at its path, was decided over. */
+static bool is_known(struct Manager *m, const char *syspath, int dirfd)
+{
+	struct Known *known = find_known(m, syspath);
+	dev_t dev;
+	ino_t ino;
+
+	if (!known || sysfs_identity(dirfd, &dev, &ino) < 0 || known->dev != dev ||
+	    known->ino != ino)
+		return false;
+	known->generation = m->generation;
+	return true;
+}
+
+/* --- outcomes --- */
+
+static void pending_free(struct Pending *pending)
+{
+	if (!pending)
+		return;
+	pending->manager->pending--;
+	device_free(pending->device);
+	if (pending->dirfd >= 0)
+		(void)close(pending->dirfd);
+	free(pending);
+}
+
+static void on_done(const struct EnforceReply *reply, void *userdata);
+
+static int submit(struct Pending *pending)
+{
+	pending->attempts++;
+	return worker_pool_submit(pending->manager->pool, pending->dirfd, &pending->request,
+				  on_done, pending);
+}
+
+static void on_done(const struct EnforceReply *reply, void *userdata)
+{
+	struct Pending *pending = userdata;
+	struct Manager *m = pending->manager;
+
+	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
+		return;
+	if (reply->error == 0 && pending->request.authorize)
+		m->counts.authorized++;
+	else if (reply->error == 0)
+		m->counts.refused++;
+	else if (reply->error != -ENODEV)
+		m->counts.failed++;
+	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	pending_free(pending);
+}
+
+/* Sends the request on its way; the device and the descriptor go with it, on failure too. */
+static int enforce(struct Manager *m, struct Device *device, const struct Decision *decision,
+		   const struct EnforceRequest *request, int dirfd)
+{
+	struct Pending *pending = calloc(1, sizeof(*pending));
+	int r;
+
+	if (!pending) {
+		device_free(device);
+		(void)close(dirfd);
+		return -ENOMEM;
+	}
+	*pending = (struct Pending){m, device, *decision, *request, dirfd, 0};
+	m->pending++;
+	r = submit(pending);
+	if (r < 0) {
+		m->counts.failed++;
+		record_outcome(device, decision, request,
+			       &(struct EnforceReply){.error = r, .step = STEP_READ});
+		pending_free(pending);
+	}
+	return r;
+}
+
+/* --- decisions --- */
+
+static bool is_users_decision(const struct Manager *m, const struct Device *device)
+{
+	return m->cold && m->options.keep_user_decisions && device->authorized_by == ORIGIN_USER;
+}
+
+static int decide(struct Manager *m, struct Device **device, int *dirfd)
+{
+	struct EnforceRequest request;
+	struct Decision decision;
+	const char *why;
+
+	m->counts.devices++;
+	policy_decide(m->policy, *device, &decision);
+	if (m->audit && !bus_info[(*device)->bus].native) {
+		record_audit(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	}
+	if (decision.action != ACTION_KERNEL && is_users_decision(m, *device)) {
+		record_kept(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	}
+	switch (enforce_plan(*device, &decision, &request, &why)) {
+	case PLAN_NOTHING:
+		record_unchanged(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	case PLAN_UNSUPPORTED:
+		record_unsupported(*device, &decision, why);
+		m->counts.unsupported++;
+		if ((*device)->authorized != 1)
+			return 0;
+		break;
+	case PLAN_WRITE:
+		break;
+	}
+	return enforce(m, TAKE_PTR(*device), &decision, &request, take_fd(dirfd));
+}
+
+/* The one handler, for a device found by a scan and for one an event told of. What goes wrong with
+ * one device is logged here and is no reason to stop serving the others. */
+static int on_node(const char *syspath, void *userdata)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = sysfs_open(syspath);
+	struct Manager *m = userdata;
+	int r = dirfd;
+
+	if (r >= 0 && is_known(m, syspath, dirfd))
+		return 0;
+	if (r >= 0)
+		r = device_read(syspath, dirfd, &device);
+	if (r >= 0)
+		r = remember(m, device);
+	if (r >= 0)
+		r = decide(m, &device, &dirfd);
+	if (r == -ENODEV)
+		record_vanished(syspath);
+	else if (r < 0 && r != -ENOTSUP)
+		record_unreadable(syspath, r);
+	return 0;
+}
+
+/* --- scans --- */
+
+struct Sweep {
+	struct Manager *manager;
+	struct Known *stale;
+};
+
+static void find_stale(const void *node, VISIT visit, void *userdata)
+{
+	struct Known *known = *(struct Known *const *)node;
+	struct Sweep *sweep = userdata;
+
+	if ((visit == preorder || visit == leaf) && known->generation != sweep->manager->generation)
+		sweep->stale = known;
+}
+
+/* Forgets the devices that the last scan did not see: their remove events were lost. */
+static void sweep(struct Manager *m)
+{
+	struct Sweep found = {.manager = m};
+
+	do {
+		found.stale = NULL;
+		twalk_r(m->known, find_stale, &found);
+		if (found.stale)
+			forget(m, found.stale);
+	} while (found.stale);
+}
+
+static int scan(struct Manager *m)
+{
+	int r;
+
+	m->cold = true;
+	m->generation++;
+	r = udev_for_each_node(m->udev, on_node, m);
+	m->cold = false;
+	if (r < 0)
+		log_error("cannot enumerate devices: %s", strerror(-r));
+	else
+		sweep(m);
+	return r;
+}
+
+/* One turn of the loop; -EINTR where a signal ended it. */
+static int run_once(sd_event *event)
+{
+	int r = sd_event_run(event, UINT64_MAX);
+
+	return r >= 0 && sd_event_get_state(event) == SD_EVENT_FINISHED ? -EINTR : r;
+}
+
+int manager_apply(struct Manager *m)
+{
+	unsigned before;
+	int r;
+
+	/* A device authorized here may have made others: a virtio transport its virtio device. */
+	do {
+		before = m->counts.devices;
+		r = scan(m);
+		while (r >= 0 && m->pending > 0)
+			r = run_once(m->event);
+	} while (r >= 0 && m->counts.devices != before);
+	return r < 0 ? r : 0;
+}
+
+/* --- events --- */
+
+static void notify_status(const struct Manager *m)
+{
+	(void)sd_notifyf(0,
+			 "STATUS=%u devices: %u authorized, %u refused, %u left as they were, "
+			 "%u failed, %u beyond this kernel",
+			 m->counts.devices, m->counts.authorized, m->counts.refused,
+			 m->counts.unchanged, m->counts.failed, m->counts.unsupported);
+}
+
+static void handle_event(struct Manager *m, struct udev_device *event)
+{
+	const char *syspath = udev_device_get_syspath(event);
+	const char *action = udev_device_get_action(event);
+	struct Known *known;
+
+	if (!syspath || !action)
+		return;
+	if (!streq(action, "remove")) {
+		(void)on_node(syspath, m);
+		return;
+	}
+	known = find_known(m, syspath);
+	if (known)
+		forget(m, known);
+}
+
+static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	for (unsigned i = 0; i < EVENTS_PER_TURN; i++) {
+		_cleanup_udev_device_ struct udev_device *event = NULL;
+
+		errno = 0;
+		event = udev_monitor_receive_device(m->monitor);
+		if (event) {
+			handle_event(m, event);
+			continue;
+		}
+		if (errno == ENOBUFS) {
+			log_warning("events were lost; looking at every device again");
+			(void)scan(m);
+		}
+		break;
+	}
+	notify_status(m);
+	return 0;
+}
+
+static int start_following(struct Manager *m)
+{
+	int r = udev_kernel_monitor_new(m->udev, &m->monitor);
+
+	if (r < 0) {
+		log_error("cannot listen to the kernel's events: %s", strerror(-r));
+		return r;
+	}
+	r = sd_event_add_io(m->event, NULL, udev_monitor_get_fd(m->monitor), EPOLLIN, on_monitor,
+			    m);
+	if (r >= 0)
+		r = sd_event_set_watchdog(m->event, true);
+	if (r < 0)
+		log_error("cannot set up the event loop: %s", strerror(-r));
+	return r;
+}
+
+int manager_run(struct Manager *m)
+{
+	int r = start_following(m);
+
+	if (r < 0)
+		return r;
+	r = scan(m);
+	if (r < 0)
+		return r;
+	(void)sd_notify(0, "READY=1");
+	notify_status(m);
+	r = sd_event_loop(m->event);
+	(void)sd_notify(0, "STOPPING=1");
+	return r < 0 ? r : 0;
+}
+
+/* --- birth and death --- */
+
+enum Protection kernel_mode(void)
+{
+	static const enum Protection modes[] = {PROTECTION_NONE, PROTECTION_AUDIT,
+						PROTECTION_KERNEL};
+	static const char *const words[] = {"off", "audit", "enforce"};
+	_cleanup_close_ int dirfd = sysfs_open(SYSFS_AUTHORIZATION);
+	_cleanup_free_ char *mode = NULL;
+
+	if (dirfd < 0 || sysfs_read(dirfd, ATTR_MODE, &mode) < 0)
+		return _PROTECTION_INVALID;
+	for (size_t i = 0; i < ELEMENTSOF(words); i++)
+		if (streq(mode, words[i]))
+			return modes[i];
+	return _PROTECTION_INVALID;
+}
+
+const struct ManagerCounts *manager_counts(const struct Manager *m)
+{
+	return &m->counts;
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+static int start(struct Manager *m)
+{
+	int r = block_signals();
+
+	if (r < 0)
+		return r;
+	m->udev = udev_new();
+	if (!m->udev)
+		return -ENOMEM;
+	r = sd_event_default(&m->event);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+	if (r < 0)
+		return r;
+	return worker_pool_new(m->event, m->options.n_workers, m->options.deadline_usec,
+			       m->options.execute, &m->pool);
+}
+
+int manager_new(struct Policy *policy, const struct ManagerOptions *options, struct Manager **ret)
+{
+	_cleanup_manager_ struct Manager *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m) {
+		policy_free(policy);
+		return -ENOMEM;
+	}
+	m->options = *options;
+	m->policy = policy;
+	m->audit = kernel_mode() == PROTECTION_AUDIT;
+	r = start(m);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+void manager_free(struct Manager *m)
+{
+	if (!m)
+		return;
+	worker_pool_free(m->pool);
+	tdestroy(m->known, known_free);
+	udev_monitor_unref(m->monitor);
+	udev_unref(m->udev);
+	sd_event_unref(m->event);
+	policy_free(m->policy);
+	free(m);
+}

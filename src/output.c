@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "output.h"
+
+#include <errno.h>
+
+#include "escape.h"
+
+#define GAP 2 /* blanks between columns */
+
+void table_add(struct Table *table, const char *text)
+{
+	char *cell = escape_text(isempty(text) ? "-" : text);
+	char **cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
+
+	if (cells)
+		table->cells = cells;
+	if (!cell || !cells) {
+		free(cell);
+		table->failed = true;
+		return;
+	}
+	cells[table->n_cells++] = cell;
+}
+
+static void print_rows(const struct Table *table)
+{
+	size_t widths[TABLE_COLUMNS_MAX] = {0};
+
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t width = escaped_width(table->cells[i]);
+
+		if (width > widths[i % table->n_columns])
+			widths[i % table->n_columns] = width;
+	}
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t column = i % table->n_columns;
+		size_t width = escaped_width(table->cells[i]);
+
+		(void)fputs(table->cells[i], stdout);
+		if (column + 1 == table->n_columns)
+			(void)putchar('\n');
+		else
+			(void)printf("%*s", (int)(widths[column] - width + GAP), "");
+	}
+}
+
+int table_print(struct Table *table)
+{
+	int r = table->failed ? -ENOMEM : 0;
+
+	if (r == 0) {
+		print_rows(table);
+		if (fflush(stdout) != 0 || ferror(stdout))
+			r = -EIO;
+	}
+	for (size_t i = 0; i < table->n_cells; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	*table = (struct Table){0};
+	return r;
+}
+
+void json_add_string(struct json_object *object, const char *key, const char *value)
+{
+	_cleanup_free_ char *safe = value ? utf8_sanitize(value) : NULL;
+
+	if (value && !safe)
+		abort();
+	json_object_object_add(object, key, safe ? json_object_new_string(safe) : NULL);
+}
+
+int json_print(struct json_object *object)
+{
+	const char *text = json_object_to_json_string_ext(
+		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	int r = text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
+
+	(void)json_object_put(object);
+	return r;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <json-c/json.h>
+#include <stddef.h>
+
+#include "util.h"
+
+/* Everything tdx-authctl prints of a device goes through here and is escaped here. */
+
+#define TABLE_COLUMNS_MAX 8
+
+/* A table of text: columns as wide as their widest cell, the last one ragged. */
+struct Table {
+	size_t n_columns; /* at most TABLE_COLUMNS_MAX */
+	char **cells;	  /* row by row, escaped; the first row is the heading */
+	size_t n_cells;
+	bool failed; /* a cell could not be allocated */
+};
+
+/* Adds a cell, escaping @text; "" and NULL print as "-". */
+void table_add(struct Table *table, const char *text);
+/* Prints the table to standard output and frees it. Returns 0, -ENOMEM, or -EIO. */
+int table_print(struct Table *table);
+
+/* Adds a string that may come from a device; NULL becomes null. Out of memory is fatal to the
+ * process, as in json-c itself. */
+void json_add_string(struct json_object *object, const char *key, const char *value);
+
+/* Prints @object, ends the line, and drops the reference. Returns 0 or -EIO. */
+int json_print(struct json_object *object);

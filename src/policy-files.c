@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy-files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "escape.h"
+#include "log.h"
+#include "names.h"
+#include "policy-parse.h"
+
+static const char *const policy_dirs[] = {POLICY_DIR_VENDOR, POLICY_DIR_RUNTIME, POLICY_DIR_OWNER};
+
+_printf_(2, 3) static int refuse(int error, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&message, format, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	log_record(LOG_ERR, MESSAGE_ID_POLICY_REFUSED, NULL, 0, "policy refused: %s",
+		   message ? message : "out of memory");
+	return error;
+}
+
+static int check_owner(const char *file, const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return refuse(-EPERM, "%s: owned by user %u, must be root's", file, st->st_uid);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return refuse(-EPERM,
+			      "%s: writable by others than its owner (mode %04o); chmod go-w", file,
+			      st->st_mode & 07777);
+	return 0;
+}
+
+/* Reads all of @fd, up to one byte more than a policy may have, so that the parser sees it. */
+static int read_whole(int fd, char **ret, size_t *ret_size)
+{
+	_cleanup_free_ char *text = malloc(POLICY_SIZE_MAX + 1);
+	size_t size = 0;
+	char *fitted;
+
+	if (!text)
+		return -ENOMEM;
+	while (size <= POLICY_SIZE_MAX) {
+		ssize_t n = read(fd, text + size, POLICY_SIZE_MAX + 1 - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	fitted = realloc(text, size + 1);
+	if (!fitted)
+		return -ENOMEM;
+	text = fitted;
+	*ret = TAKE_PTR(text);
+	*ret_size = size;
+	return 0;
+}
+
+/* Opens @file and reads it if it may be trusted. A device or a pipe is never read. */
+static int read_file(const char *file, char **ret, size_t *ret_size)
+{
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return refuse(-errno, "%s: %s", file, strerror(errno));
+	if (fstat(fd, &st) < 0)
+		return refuse(-errno, "%s: %s", file, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return refuse(-EINVAL, "%s: not a regular file", file);
+	r = check_owner(file, &st);
+	if (r < 0)
+		return r;
+	r = read_whole(fd, ret, ret_size);
+	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
+}
+
+static int load_file(struct Policy *policy, const char *file)
+{
+	_cleanup_(policy_error_done) struct PolicyError error = {0};
+	_cleanup_free_ char *text = NULL, *safe = escape_text(file);
+	size_t size = 0;
+	int r = read_file(file, &text, &size);
+
+	if (r < 0)
+		return r;
+	r = policy_parse(policy, file, text, size, &error);
+	if (r == -EBADMSG)
+		return refuse(r, "%s:%u:%u: %s", safe ? safe : "?", error.line, error.column,
+			      error.message);
+	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
+}
+
+/* --- drop-ins --- */
+
+struct DropIn {
+	char *name;
+	const char *dir;
+};
+
+struct DropIns {
+	struct DropIn *items;
+	size_t n;
+};
+
+static void drop_ins_done(struct DropIns *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i].name);
+	free(list->items);
+}
+
+static int add_drop_in(struct DropIns *list, const char *dir, const char *name)
+{
+	struct DropIn *items;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (streq(list->items[i].name, name)) {
+			list->items[i].dir = dir;
+			return 0;
+		}
+	items = reallocarray(list->items, list->n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	items[list->n] = (struct DropIn){strdup(name), dir};
+	if (!items[list->n].name)
+		return -ENOMEM;
+	list->n++;
+	return 0;
+}
+
+static bool is_policy_name(const char *name)
+{
+	size_t n = strlen(name), suffix = strlen(POLICY_SUFFIX);
+
+	return name[0] != '.' && n > suffix && streq(name + n - suffix, POLICY_SUFFIX);
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
+
+static int scan_dir(struct DropIns *list, const char *path)
+{
+	_cleanup_(closedirp) DIR *dir = opendir(path);
+	struct dirent *entry;
+	struct stat st;
+	int r;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : refuse(-errno, "%s: %s", path, strerror(errno));
+	if (fstat(dirfd(dir), &st) < 0)
+		return refuse(-errno, "%s: %s", path, strerror(errno));
+	r = check_owner(path, &st);
+	if (r < 0)
+		return r;
+	for (;;) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			return errno ? refuse(-errno, "%s: %s", path, strerror(errno)) : 0;
+		if (is_policy_name(entry->d_name)) {
+			r = add_drop_in(list, path, entry->d_name);
+			if (r < 0)
+				return refuse(r, "%s: %s", path, strerror(-r));
+		}
+	}
+}
+
+static int compare_drop_ins(const void *a, const void *b)
+{
+	return strcmp(((const struct DropIn *)a)->name, ((const struct DropIn *)b)->name);
+}
+
+/* Whether @file is a link to /dev/null: how an owner takes a shipped file away. */
+static bool is_masked(const char *file)
+{
+	char target[sizeof("/dev/null")];
+	ssize_t n = readlink(file, target, sizeof(target));
+
+	return n == (ssize_t)strlen("/dev/null") && memcmp(target, "/dev/null", (size_t)n) == 0;
+}
+
+static int load_drop_ins(struct Policy *policy)
+{
+	_cleanup_(drop_ins_done) struct DropIns list = {0};
+	int r;
+
+	for (size_t i = 0; i < ELEMENTSOF(policy_dirs); i++) {
+		r = scan_dir(&list, policy_dirs[i]);
+		if (r < 0)
+			return r;
+	}
+	if (list.n > 0)
+		qsort(list.items, list.n, sizeof(*list.items), compare_drop_ins);
+	for (size_t i = 0; i < list.n; i++) {
+		_cleanup_free_ char *file = NULL;
+
+		if (asprintf(&file, "%s/%s", list.items[i].dir, list.items[i].name) < 0)
+			return refuse(-ENOMEM, "%s: out of memory", list.items[i].dir);
+		if (is_masked(file))
+			continue;
+		r = load_file(policy, file);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int policy_load(const char *file, struct Policy **ret)
+{
+	_cleanup_policy_ struct Policy *policy = policy_new();
+	int r;
+
+	if (!policy)
+		return refuse(-ENOMEM, "out of memory");
+	r = file ? load_file(policy, file) : load_drop_ins(policy);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(policy);
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "policy.h"
+
+/* Reads the owner's policy: @file alone where it is not NULL, else every NAME.yaml of the three
+ * policy directories of names.h, in the order of names; of files of one name the one in /etc wins
+ * over /run, and that over /usr/lib. A link to /dev/null masks a name. No file at all is a policy
+ * without rules.
+ *
+ * A file that is writable by group or others, or is owned neither by root nor by the caller, is
+ * refused, and so is what does not parse. Every refusal is logged, as FILE:LINE:COLUMN: REASON
+ * where it has a place. Returns 0; -EBADMSG or another negative errno after the log told why;
+ * there is no half-read policy. The caller frees *ret. */
+int policy_load(const char *file, struct Policy **ret);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+#include "escape.h"
+#include "log.h"
+#include "names.h"
+
+/* Writes "BUS:NAME TEXT (SOURCE)" with the fields that say the same to programs. */
+_printf_(6, 7) static void record(int priority, const char *message_id, const char *outcome,
+				  const struct Device *device, const struct Decision *decision,
+				  const char *format, ...)
+{
+	_cleanup_free_ char *source = decision_source(decision, device->bus), *text = NULL,
+			    *syspath = escape_text(device->syspath),
+			    *sysname = escape_text(device->sysname),
+			    *modalias = escape_text(device->modalias);
+	const struct LogField fields[] = {
+		{FIELD_DEVICE, syspath},
+		{FIELD_BUS, bus_to_string(device->bus)},
+		{FIELD_MODALIAS, isempty(modalias) ? NULL : modalias},
+		{FIELD_ACTION, action_to_string(decision->action)},
+		{FIELD_RULE, source},
+		{FIELD_DRIVER, decision->driver},
+		{FIELD_OUTCOME, outcome},
+	};
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s:%s %s (%s)",
+		   bus_to_string(device->bus), sysname ? sysname : "?", text ? text : outcome,
+		   source ? source : "?");
+}
+
+static void record_success(const struct Device *device, const struct Decision *decision,
+			   const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	_cleanup_free_ char *driver = escape_text(reply->driver);
+
+	if (!request->authorize) {
+		record(LOG_INFO, MESSAGE_ID_DECISION, "refused", device, decision, "refused");
+		return;
+	}
+	record(LOG_INFO, MESSAGE_ID_DECISION, "authorized", device, decision,
+	       "authorized%s%s, driver: %s", request->set_driver ? " only for " : "",
+	       request->driver, isempty(driver) ? "none yet" : driver);
+}
+
+void record_outcome(const struct Device *device, const struct Decision *decision,
+		    const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	switch (reply->error) {
+	case 0:
+		record_success(device, decision, request, reply);
+		break;
+	case -ENODEV:
+		record(LOG_INFO, MESSAGE_ID_VANISHED, "vanished", device, decision,
+		       "vanished before it could be %s",
+		       request->authorize ? "authorized" : "refused");
+		break;
+	case -ETIME:
+		record(LOG_ERR, MESSAGE_ID_STALLED, "stalled", device, decision, "not %s yet: %s",
+		       request->authorize ? "bound" : "released",
+		       enforce_explain(reply->step, reply->error));
+		break;
+	default:
+		record(LOG_ERR, MESSAGE_ID_FAILURE, "failed", device, decision,
+		       "could not be %s: %s", request->authorize ? "authorized" : "refused",
+		       enforce_explain(reply->step, reply->error));
+		break;
+	}
+}
+
+void record_unchanged(const struct Device *device, const struct Decision *decision)
+{
+	record(LOG_DEBUG, MESSAGE_ID_DECISION, "unchanged", device, decision, "stays as it is");
+}
+
+void record_kept(const struct Device *device, const struct Decision *decision)
+{
+	record(LOG_INFO, MESSAGE_ID_DECISION, "kept", device, decision,
+	       "stays %s, as decided earlier in this boot; \"tdx-authctl apply\" applies the "
+	       "policy anew",
+	       device->authorized ? "authorized" : "refused");
+}
+
+void record_audit(const struct Device *device, const struct Decision *decision)
+{
+	record(decision->action == ACTION_DENY ? LOG_INFO : LOG_DEBUG, MESSAGE_ID_DECISION, "audit",
+	       device, decision, "would be \"%s\"; the kernel is in audit mode and refuses nothing",
+	       action_to_string(decision->action));
+}
+
+void record_unsupported(const struct Device *device, const struct Decision *decision,
+			const char *why)
+{
+	record(LOG_WARNING, MESSAGE_ID_FAILURE, "unsupported", device, decision,
+	       "not as wanted: %s", why);
+}
+
+static void record_path(int priority, const char *message_id, const char *syspath,
+			const char *problem)
+{
+	_cleanup_free_ char *safe = escape_text(syspath);
+	const struct LogField fields[] = {{FIELD_DEVICE, safe}};
+
+	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s: %s", safe ? safe : "?",
+		   problem);
+}
+
+void record_vanished(const char *syspath)
+{
+	record_path(LOG_INFO, MESSAGE_ID_VANISHED, syspath, "vanished before it was decided over");
+}
+
+void record_unreadable(const char *syspath, int error)
+{
+	record_path(LOG_ERR, MESSAGE_ID_FAILURE, syspath, strerror(-error));
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sysfs-io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "util.h"
+
+#define ATTR_SIZE_MAX 4096 /* a sysfs text attribute is at most one page, fs/sysfs/file.c */
+
+int sysfs_open(const char *syspath)
+{
+	int fd = open(syspath, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? -ENODEV : -errno;
+	return fd;
+}
+
+int sysfs_identity(int dirfd, dev_t *ret_dev, ino_t *ret_ino)
+{
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return -errno;
+	*ret_dev = st.st_dev;
+	*ret_ino = st.st_ino;
+	return 0;
+}
+
+/* An attribute that cannot be found belongs to a device without it or to one that is gone; the
+ * `uevent` that every device has tells which. */
+static int explain_enoent(int dirfd)
+{
+	return faccessat(dirfd, "uevent", F_OK, 0) < 0 ? -ENODEV : -ENOENT;
+}
+
+static int open_attr(int dirfd, const char *attr, int flags)
+{
+	int fd = openat(dirfd, attr, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+
+	if (fd < 0)
+		return errno == ENOENT ? explain_enoent(dirfd) : -errno;
+	return fd;
+}
+
+int sysfs_read(int dirfd, const char *attr, char **ret)
+{
+	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
+	char buffer[ATTR_SIZE_MAX + 1];
+	size_t size = 0;
+
+	if (fd < 0)
+		return fd;
+	while (size < ATTR_SIZE_MAX) {
+		ssize_t n = read(fd, buffer + size, ATTR_SIZE_MAX - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	if (size > 0 && buffer[size - 1] == '\n')
+		size--;
+	buffer[size] = '\0';
+	*ret = strdup(buffer);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int sysfs_write(int dirfd, const char *attr, const char *value)
+{
+	_cleanup_close_ int fd = open_attr(dirfd, attr, O_WRONLY | O_TRUNC);
+	size_t size = strlen(value);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = write(fd, value, size);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+int sysfs_read_link(int dirfd, const char *link, char **ret)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, link, target, sizeof(target) - 1);
+	const char *last;
+
+	if (n < 0)
+		return errno == ENOENT ? explain_enoent(dirfd) : -errno;
+	target[n] = '\0';
+	last = strrchr(target, '/');
+	*ret = strdup(last ? last + 1 : target);
+	return *ret ? 0 : -ENOMEM;
+}

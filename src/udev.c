@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "udev.h"
+
+#include <errno.h>
+
+#define RECEIVE_BUFFER_SIZE (128 * 1024 * 1024) /* bytes; what systemd-udevd.socket(8) asks for */
+
+int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
+		       void *userdata)
+{
+	_cleanup_(udev_enumerate_unrefp) struct udev_enumerate *enumerate =
+		udev_enumerate_new(udev);
+	struct udev_list_entry *entry;
+	int r;
+
+	if (!enumerate)
+		return -errno;
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
+		r = udev_enumerate_add_match_subsystem(enumerate, bus_to_string(bus));
+		if (r < 0)
+			return r;
+	}
+	r = udev_enumerate_scan_devices(enumerate);
+	if (r < 0)
+		return r;
+	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
+	{
+		r = visit(udev_list_entry_get_name(entry), userdata);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int udev_kernel_monitor_new(struct udev *udev, struct udev_monitor **ret)
+{
+	_cleanup_(udev_monitor_unrefp) struct udev_monitor *monitor =
+		udev_monitor_new_from_netlink(udev, "kernel");
+	int r;
+
+	if (!monitor)
+		return errno ? -errno : -EIO;
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
+		r = udev_monitor_filter_add_match_subsystem_devtype(monitor, bus_to_string(bus),
+								    bus_info[bus].devtype);
+		if (r < 0)
+			return r;
+	}
+	/* Without CAP_NET_ADMIN the buffer stays as it is, and an overrun leads to a rescan. */
+	(void)udev_monitor_set_receive_buffer_size(monitor, RECEIVE_BUFFER_SIZE);
+	r = udev_monitor_enable_receiving(monitor);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(monitor);
+	return 0;
+}
+
+/* Virtual I/O Device (VIRTIO) Version 1.2, section 5, and include/uapi/linux/virtio_ids.h. */
+static const char *virtio_type(uint32_t id)
+{
+	static const char *const types[] = {
+		[1] = "network",
+		[2] = "block",
+		[3] = "console",
+		[4] = "entropy",
+		[5] = "balloon",
+		[6] = "I/O memory",
+		[7] = "rpmsg",
+		[8] = "SCSI host",
+		[9] = "9P transport",
+		[10] = "mac80211",
+		[11] = "rproc serial",
+		[12] = "CAIF",
+		[13] = "old balloon",
+		[16] = "GPU",
+		[17] = "clock",
+		[18] = "input",
+		[19] = "vsock",
+		[20] = "crypto",
+		[21] = "signal",
+		[22] = "pstore",
+		[23] = "IOMMU",
+		[24] = "memory",
+		[25] = "sound",
+		[26] = "file system",
+		[27] = "pmem",
+		[28] = "RPMB",
+		[29] = "mac80211 hwsim",
+		[30] = "video encoder",
+		[31] = "video decoder",
+		[32] = "SCMI",
+		[33] = "Nitro secure module",
+		[34] = "I2C adapter",
+		[35] = "watchdog",
+		[36] = "CAN",
+		[38] = "parameter server",
+		[39] = "audio policy",
+		[40] = "Bluetooth",
+		[41] = "GPIO",
+	};
+
+	return id < ELEMENTSOF(types) ? types[id] : NULL;
+}
+
+static char *describe_from_hwdb(struct udev_hwdb *hwdb, const char *modalias)
+{
+	struct udev_list_entry *list, *vendor, *model;
+	const char *v = NULL, *m = NULL;
+	char *text;
+
+	list = udev_hwdb_get_properties_list_entry(hwdb, modalias, 0);
+	vendor = udev_list_entry_get_by_name(list, "ID_VENDOR_FROM_DATABASE");
+	model = udev_list_entry_get_by_name(list, "ID_MODEL_FROM_DATABASE");
+	if (vendor)
+		v = udev_list_entry_get_value(vendor);
+	if (model)
+		m = udev_list_entry_get_value(model);
+	if (asprintf(&text, "%s%s%s", v ? v : "", v && m ? " " : "", m ? m : "") < 0)
+		return NULL;
+	return text;
+}
+
+char *udev_describe(struct udev_hwdb *hwdb, const struct Device *device)
+{
+	char *text;
+
+	if (device->bus == BUS_VIRTIO && device_has_id(device, ID_DEVICE)) {
+		const char *type = virtio_type(device->ids[ID_DEVICE]);
+
+		if (type)
+			return asprintf(&text, "virtio %s device", type) < 0 ? NULL : text;
+		return asprintf(&text, "virtio device of type %u", device->ids[ID_DEVICE]) < 0
+			       ? NULL
+			       : text;
+	}
+	if (hwdb && device->modalias) {
+		text = describe_from_hwdb(hwdb, device->modalias);
+		if (!isempty(text))
+			return text;
+		free(text);
+	}
+	return strdup(device->label ? device->label : "");
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "enforce.h"
+
+/* Processes that write to sysfs in the place of their parent. A write may run a driver's probe,
+ * and a hostile host can make that last for ever: uninterruptible, so that no signal and no thread
+ * trick gets out of it. Such a worker is given up, reaped if it ever comes back, and replaced. */
+
+#define WORKER_DEADLINE_USEC (10 * UINT64_C(1000000))
+
+struct WorkerPool;
+
+typedef void (*worker_execute_t)(int dirfd, const struct EnforceRequest *request,
+				 struct EnforceReply *ret);
+typedef void (*worker_done_t)(const struct EnforceReply *reply, void *userdata);
+
+/* Starts @n workers, 1 to 8, that carry out requests with @execute and are given @deadline_usec
+ * microseconds for each. SIGCHLD must be blocked (sd_event_add_child(3)); the workers end when the
+ * pool is freed or its process dies. Returns 0 or a negative errno. */
+int worker_pool_new(sd_event *event, unsigned n, uint64_t deadline_usec, worker_execute_t execute,
+		    struct WorkerPool **ret);
+void worker_pool_free(struct WorkerPool *pool);
+DEFINE_TRIVIAL_CLEANUP(struct WorkerPool *, worker_pool_free)
+#define _cleanup_worker_pool_ _cleanup_(worker_pool_freep)
+
+/* Has a worker carry out @request on @dirfd, which stays the caller's, as soon as one is free.
+ * @done is called once, from the event loop, with the outcome: -ETIME in reply->error where the
+ * deadline passed, -ESHUTDOWN where the worker died. Not called any more once the pool is freed.
+ * Returns 0 or a negative errno; then @done is not called. */
+int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceRequest *request,
+		       worker_done_t done, void *userdata);
+
+/* For tools: one request, one worker, no event loop of the caller's. Returns 0 with *ret filled
+ * in, or a negative errno where no worker could be started. */
+int worker_run_once(int dirfd, const struct EnforceRequest *request, uint64_t deadline_usec,
+		    struct EnforceReply *ret);

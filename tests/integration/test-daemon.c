@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+
+#include "authd.h"
+#include "test.h"
+#include "testbed.h"
+
+static const char allow_nic[] = "version: 1\n"
+				"rules:\n"
+				"- name: nic\n"
+				"  action: allow\n"
+				"  driver: e1000e\n"
+				"  match: { pci: { vendor: 0x8086, device: 0x10d3 } }\n";
+
+static void expect_attr(struct Testbed *bed, const char *syspath, const char *attr,
+			const char *value)
+{
+	_cleanup_free_ char *found = testbed_attr(bed, syspath, attr);
+
+	assert_string_equal(found, value);
+}
+
+static void test_devices_there_at_start_are_decided_over(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *nvme = testbed_add_pci(bed, "0000:00:02.0", 0x1b36, 0x0010);
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	_cleanup_free_ char *hub = testbed_add_usb(bed, "usb1", "Root Hub\n");
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	testbed_wait_attr(bed, nic, "authorized_driver", "e1000e");
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	expect_attr(bed, nvme, "authorized", "0");
+	expect_attr(bed, hub, "authorized", "1");
+}
+
+static void test_a_device_plugged_later_is_decided_over(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL, *other = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	other = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x100e);
+	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, other, "add");
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, other, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
+	testbed_uevent(bed, nic, "change");
+	/* events are served in order: when this one was, so was the change */
+	second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, second, "add");
+	testbed_wait_attr(bed, second, "authorized", "1");
+	expect_attr(bed, nic, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	pid = testbed_start(authd_main, bed->policy);
+	second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, second, "add");
+	testbed_wait_attr(bed, second, "authorized", "1");
+	expect_attr(bed, nic, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_another_device_at_the_same_path_is_decided_over_anew(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	testbed_wait_attr(bed, path, "authorized", "1");
+	testbed_uevent(bed, path, "remove");
+	umockdev_testbed_remove_device(bed->umockdev, path);
+	free(path);
+	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, path, "add");
+	testbed_wait_attr(bed, path, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *gone = NULL, *nic = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	gone = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x10d3);
+	(void)kill(pid, SIGSTOP); /* so that it sees the event after the device went */
+	testbed_uevent(bed, gone, "add");
+	umockdev_testbed_remove_device(bed->umockdev, gone);
+	(void)kill(pid, SIGCONT);
+	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_stopping_changes_no_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(authd_main, bed->policy);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	expect_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, nic, "authorized_driver", "e1000e");
+}
+
+static void test_a_bad_policy_authorizes_nothing_and_fails(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *err = NULL;
+
+	testbed_policy(bed, "version: 1\ndefaults: { pci: allow }\nrules: { }\n");
+	assert_int_equal(
+		testbed_run(authd_main, NULL, &err, "tdx-authd", "--policy", bed->policy, NULL),
+		EXIT_FAILURE);
+	assert_non_null(strstr(err, ":3:8: \"rules\" takes a list of rules"));
+	expect_attr(bed, nic, "authorized", "0");
+}
+
+#define DAEMON_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		DAEMON_TEST(test_devices_there_at_start_are_decided_over),
+		DAEMON_TEST(test_a_device_plugged_later_is_decided_over),
+		DAEMON_TEST(test_own_writes_and_manual_ones_are_not_reverted),
+		DAEMON_TEST(test_what_user_space_decided_earlier_survives_a_kill_and_restart),
+		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over_anew),
+		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),
+		DAEMON_TEST(test_stopping_changes_no_device),
+		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),
+	};
+
+	return RUN_TESTS("daemon", tests);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "testbed.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define PATIENCE_MSEC 10000
+#define POLL_MSEC 10
+#define MAX_WORDS 16
+
+int testbed_setup(void **state)
+{
+	struct Testbed *bed = calloc(1, sizeof(*bed));
+	int fd;
+
+	bed->umockdev = umockdev_testbed_new();
+	if (access("/sys/kernel", F_OK) == 0) { /* an empty testbed has none */
+		(void)fprintf(stderr, "run this under umockdev-wrapper\n");
+		return -1;
+	}
+	bed->policy = strdup("/tmp/tdx-auth-policy-XXXXXX");
+	fd = mkstemp(bed->policy);
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	testbed_policy(bed, "version: 1\n");
+	*state = bed;
+	return 0;
+}
+
+int testbed_teardown(void **state)
+{
+	struct Testbed *bed = *state;
+
+	g_object_unref(bed->umockdev);
+	(void)unlink(bed->policy);
+	free(bed->policy);
+	free(bed);
+	return 0;
+}
+
+void testbed_policy(struct Testbed *bed, const char *text)
+{
+	_cleanup_fclose_ FILE *file = fopen(bed->policy, "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+}
+
+char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device)
+{
+	char v[16], d[16], modalias[64];
+
+	(void)snprintf(v, sizeof(v), "0x%04x\n", vendor);
+	(void)snprintf(d, sizeof(d), "0x%04x\n", device);
+	(void)snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08X\n", vendor, device);
+	return umockdev_testbed_add_device(bed->umockdev, "pci", name, NULL, "vendor", v, "device",
+					   d, "class", "0x020000\n", "modalias", modalias,
+					   "authorized", "0\n", "authorized_by", "default\n",
+					   "authorized_driver", "\n", NULL, NULL);
+}
+
+char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product)
+{
+	return umockdev_testbed_add_device(bed->umockdev, "usb", name, NULL, "idVendor", "1d6b\n",
+					   "idProduct", "0104\n", "product", product, "authorized",
+					   "1\n", NULL, "DEVTYPE", "usb_device", NULL);
+}
+
+void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action)
+{
+	umockdev_testbed_uevent(bed->umockdev, syspath, action);
+}
+
+char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	(void)bed;
+	assert_true(asprintf(&path, "%s/%s", syspath, attr) >= 0);
+	file = fopen(path, "re");
+	n = file ? getline(&line, &size, file) : -1;
+	if (n > 0 && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	if (n < 0) {
+		free(line);
+		return strdup("");
+	}
+	return line;
+}
+
+void testbed_wait_attr(struct Testbed *bed, const char *syspath, const char *attr,
+		       const char *value)
+{
+	_cleanup_free_ char *last = NULL;
+
+	for (int waited = 0; waited < PATIENCE_MSEC; waited += POLL_MSEC) {
+		free(last);
+		last = testbed_attr(bed, syspath, attr);
+		if (streq(last, value))
+			return;
+		(void)poll(NULL, 0, POLL_MSEC);
+	}
+	fail_msg("%s/%s is \"%s\", not \"%s\"", syspath, attr, last ? last : "", value);
+}
+
+static char *read_all(int fd)
+{
+	_cleanup_fclose_ FILE *file = fdopen(fd, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	assert_non_null(file);
+	rewind(file);
+	if (getdelim(&text, &size, '\0', file) < 0) {
+		free(text);
+		return strdup("");
+	}
+	return text;
+}
+
+static int exit_status(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* A child that dies with the test, and whose end does not run the test's own atexit() handlers. */
+_Noreturn static void run_child(int (*program)(int, char **), int argc, char **argv)
+{
+	int status;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	status = program(argc, argv);
+	(void)fflush(NULL);
+	_exit(status);
+}
+
+int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ...)
+{
+	char *argv[MAX_WORDS] = {NULL};
+	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+	int argc = 0, status;
+	pid_t pid;
+	va_list ap;
+
+	va_start(ap, ret_err);
+	while (argc < MAX_WORDS - 1 && (argv[argc] = va_arg(ap, char *)))
+		argc++;
+	va_end(ap);
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)dup2(out, STDOUT_FILENO);
+		(void)dup2(err, STDERR_FILENO);
+		run_child(program, argc, argv);
+	}
+	status = exit_status(pid);
+	if (ret_out)
+		*ret_out = read_all(out);
+	else
+		(void)close(out);
+	if (ret_err)
+		*ret_err = read_all(err);
+	else
+		(void)close(err);
+	return status;
+}
+
+/* A socket for sd_notify(3), in the abstract name space. */
+static int notify_socket(char *name, size_t size)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t length = sizeof(sa_family_t);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0); /* autobind, unix(7) */
+	length = sizeof(address);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	(void)snprintf(name, size, "@%s", address.sun_path + 1);
+	return fd;
+}
+
+static bool await_ready(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char message[1024];
+	ssize_t n;
+
+	while (poll(&p, 1, PATIENCE_MSEC) > 0) {
+		n = recv(fd, message, sizeof(message) - 1, 0);
+		if (n < 0)
+			return false;
+		message[n] = '\0';
+		if (strstr(message, "READY=1"))
+			return true;
+	}
+	return false;
+}
+
+pid_t testbed_start(int (*program)(int, char **), const char *policy)
+{
+	char name[128];
+	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
+	char *argv[] = {(char *)"daemon", (char *)"--policy", (char *)policy, NULL};
+	pid_t pid;
+
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)setenv("NOTIFY_SOCKET", name, 1);
+		run_child(program, policy ? 3 : 1, argv);
+	}
+	if (!await_ready(fd)) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		fail_msg("the daemon did not say READY=1");
+	}
+	return pid;
+}
+
+int testbed_stop(pid_t pid, int signal)
+{
+	(void)kill(pid, signal);
+	return exit_status(pid);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <umockdev.h>
+
+#include "util.h"
+
+/* A mocked /sys of umockdev's, and programs that run in it. It stores writes and has no kernel
+ * behind it: what a kernel would answer is what the guest tests are for. */
+struct Testbed {
+	UMockdevTestbed *umockdev;
+	char *policy; /* a file that programs can be given, see testbed_policy() */
+};
+
+int testbed_setup(void **state);
+int testbed_teardown(void **state);
+
+/* Adds a pci device that is not authorized and lets no event out. Returns its sysfs path, which
+ * the caller frees. */
+char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device);
+/* A usb device as usbcore makes it: authorized, with the strings it calls itself. */
+char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product);
+
+void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action);
+
+/* Writes @text as the policy of the programs that testbed_run() and testbed_start() start. */
+void testbed_policy(struct Testbed *bed, const char *text);
+
+/* The value of an attribute, without the last newline; the caller frees it. */
+char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr);
+
+/* Waits until the attribute has the value; fails the test after ten seconds. */
+void testbed_wait_attr(struct Testbed *bed, const char *syspath, const char *attr,
+		       const char *value);
+
+/* Runs a main function in a process of its own and returns its exit status, with what it printed
+ * in *ret_out and *ret_err, which the caller frees; either may be NULL. The words end with NULL. */
+int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ...);
+
+/* Starts a program and waits for its READY=1. */
+pid_t testbed_start(int (*program)(int, char **), const char *policy);
+/* Sends @signal and returns the exit status, or minus the signal that ended it. */
+int testbed_stop(pid_t pid, int signal);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "enforce.h"
+#include "hardened.h"
+#include "match.h"
+#include "policy-parse.h"
+#include "test.h"
+#include "verdict.h"
+
+static struct Device pci(uint32_t vendor, uint32_t device, uint32_t class_code)
+{
+	return (struct Device){.bus = BUS_PCI,
+			       .sysname = (char *)"0000:00:01.0",
+			       .ids = {vendor, device, class_code},
+			       .have_ids = 1 << ID_VENDOR | 1 << ID_DEVICE | 1 << ID_CLASS,
+			       .authorized = -1,
+			       .authorized_by = _ORIGIN_INVALID};
+}
+
+static struct Policy *parse(const char *text)
+{
+	struct Policy *policy = policy_new();
+	struct PolicyError error;
+
+	if (policy_parse(policy, "/etc/p.yaml", text, strlen(text), &error) < 0)
+		fail_msg("%u:%u: %s", error.line, error.column, error.message);
+	return policy;
+}
+
+static enum Action action_for(const struct Policy *policy, const struct Device *device)
+{
+	struct Decision decision;
+
+	policy_decide(policy, device, &decision);
+	return decision.action;
+}
+
+static void test_first_rule_that_matches_wins(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = parse(
+		"version: 1\n"
+		"rules:\n"
+		"- { name: a, action: deny, match: { pci: { vendor: 0x8086, device: 0x100e } } }\n"
+		"- { name: b, action: allow, driver: x, match: { pci: { vendor: 0x8086 } } }\n"
+		"- { name: c, action: deny, match: { pci: { vendor: 0x8086 } } }\n");
+	struct Device device = pci(0x8086, 0x10d3, 0);
+	_cleanup_free_ char *source = NULL;
+	struct Decision decision;
+
+	policy_decide(policy, &device, &decision);
+	assert_int_equal(decision.action, ACTION_ALLOW);
+	assert_string_equal(decision.driver, "x");
+	source = decision_source(&decision, BUS_PCI);
+	assert_string_equal(source, "p.yaml:b");
+	device.ids[ID_DEVICE] = 0x100e;
+	assert_int_equal(action_for(policy, &device), ACTION_DENY);
+}
+
+static void test_all_conditions_of_a_rule_must_hold(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\n"
+		      "rules:\n"
+		      "- action: deny\n"
+		      "  match: { pci: { vendor: 0x8086 }, modalias: \"pci:v00008086*sc06*\" }\n");
+	struct Device device = pci(0x8086, 0x1, 0);
+
+	assert_int_equal(action_for(policy, &device), ACTION_KERNEL); /* no modalias */
+	device.modalias = (char *)"pci:v00008086d00000001bc01sc06i01";
+	assert_int_equal(action_for(policy, &device), ACTION_DENY);
+	device.ids[ID_VENDOR] = 0x8087;
+	assert_int_equal(action_for(policy, &device), ACTION_KERNEL);
+}
+
+static void test_ids_of_one_bus_never_match_on_another(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\n"
+		      "rules: [ { action: deny, match: { virtio: { device: 0x1042 } } } ]\n");
+	struct Device device = pci(0x1af4, 0x1042, 0);
+
+	assert_int_equal(action_for(policy, &device), ACTION_KERNEL);
+}
+
+static void test_an_id_that_could_not_be_read_matches_nothing(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\n"
+		      "rules: [ { action: allow, match: { pci: { vendor: 0x0 } } } ]\n");
+	struct Device device = pci(0, 0, 0);
+
+	device.have_ids = 0;
+	assert_int_equal(action_for(policy, &device), ACTION_KERNEL);
+}
+
+static void test_a_rule_without_name_is_shown_by_its_line(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\nrules:\n- action: deny\n  match: { modalias: \"*\" }\n");
+	struct Device device = pci(1, 2, 3);
+	_cleanup_free_ char *source = NULL;
+	struct Decision decision;
+
+	device.modalias = (char *)"x";
+	policy_decide(policy, &device, &decision);
+	source = decision_source(&decision, BUS_PCI);
+	assert_string_equal(source, "p.yaml:3");
+}
+
+/* --- the built-in list --- */
+
+static void expect_hardened(struct Device device, const char *expected)
+{
+	const char *driver;
+
+	assert_true(hardened_find(&device, &driver));
+	if (expected)
+		assert_string_equal(driver, expected);
+	else
+		assert_null(driver);
+}
+
+static void expect_not_hardened(struct Device device)
+{
+	const char *driver;
+
+	assert_false(hardened_find(&device, &driver));
+}
+
+static void test_listed_pci_devices_are_admitted_for_one_driver(void **state)
+{
+	expect_hardened(pci(0x1af4, 0x1041, 0x020000), "virtio-pci");
+	/* a lying class code, and an ordinary NIC dressed as a bridge, get no other driver */
+	expect_hardened(pci(0x1af4, 0x1042, 0x010601), "virtio-pci");
+	expect_hardened(pci(0x8086, 0x100e, 0x060400), "pcieport");
+	expect_hardened(pci(0x1b36, 0x000c, 0x060401), "pcieport");
+}
+
+static void test_unlisted_devices_are_not(void **state)
+{
+	expect_not_hardened(pci(0x8086, 0x10d3, 0x020000));
+	expect_not_hardened(pci(0x1af4, 0x1045, 0x00ff00)); /* balloon */
+	expect_not_hardened(pci(0x1af5, 0x1041, 0x020000));
+	expect_not_hardened(pci(0x8086, 0x2918, 0x060100));
+}
+
+static void test_every_acpi_id_must_be_listed(void **state)
+{
+	struct Device device = {.bus = BUS_ACPI, .sysname = (char *)"PNP0A08:00"};
+
+	device.modalias = (char *)"acpi:PNP0A08:PNP0A03:";
+	expect_hardened(device, NULL);
+	device.modalias = (char *)"acpi:PNP0A08:PNP0501:";
+	expect_not_hardened(device);
+	device.modalias = (char *)"acpi:PNP0A0:";
+	expect_not_hardened(device);
+	device.modalias = (char *)"acpi:";
+	expect_not_hardened(device);
+	device.modalias = NULL;
+	expect_not_hardened(device);
+	device = (struct Device){.bus = BUS_PNP, .text_ids = (char *)"PNP0B00\nPNP0501"};
+	expect_not_hardened(device);
+	device.text_ids = (char *)"PNP0B00";
+	expect_hardened(device, NULL);
+}
+
+/* --- verdicts --- */
+
+static void expect_verdict(const struct Policy *policy, const struct Device *device,
+			   const char *word, const char *driver, const char *why)
+{
+	struct Decision decision;
+	struct Verdict verdict;
+
+	policy_decide(policy, device, &decision);
+	assert_int_equal(verdict_of(device, &decision, &verdict), 0);
+	assert_string_equal(verdict.word, word);
+	assert_true(streq_or_null(verdict.driver, driver));
+	assert_string_equal(verdict.why, why);
+	verdict_done(&verdict);
+}
+
+static void test_verdict_says_who_decides(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\n"
+		      "rules: [ { name: n, action: deny, match: { pci: { vendor: 0x1234 } } } ]\n");
+	struct Device device = pci(0x1af4, 0x1041, 0x020000);
+	struct Device hub = {.bus = BUS_USB, .sysname = (char *)"usb1"};
+
+	expect_verdict(policy, &device, "allow", "virtio-pci",
+		       "default for pci: the built-in list");
+	device.ids[ID_DEVICE] = 0x1045;
+	expect_verdict(policy, &device, "deny", NULL, "default for pci: not on the built-in list");
+	device.ids[ID_VENDOR] = 0x1234;
+	expect_verdict(policy, &device, "deny", NULL, "p.yaml:n");
+	/* what the kernel shows goes before what the list would say */
+	device = pci(0x1af4, 0x1041, 0x020000);
+	device.authorized = 0;
+	device.authorized_by = ORIGIN_CMDLINE;
+	expect_verdict(policy, &device, "deny", NULL, "default for pci: the kernel's command line");
+	expect_verdict(policy, &hub, "-", NULL, "root hub: part of its controller");
+}
+
+/* --- plans --- */
+
+static enum EnforcePlan plan(const struct Device *device, enum Action action, const char *driver,
+			     struct EnforceRequest *ret)
+{
+	struct Decision decision = {.action = action, .driver = driver};
+	const char *why;
+
+	return enforce_plan(device, &decision, ret, &why);
+}
+
+static void test_plan_writes_only_what_differs(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request;
+
+	device.authorized_driver = (char *)"";
+	device.authorized = 0;
+	assert_int_equal(plan(&device, ACTION_DENY, NULL, &request), PLAN_NOTHING);
+	assert_int_equal(plan(&device, ACTION_KERNEL, NULL, &request), PLAN_NOTHING);
+	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_WRITE);
+	assert_true(request.authorize && request.set_driver);
+	assert_string_equal(request.driver, "x");
+	device.authorized = 1;
+	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_NOTHING);
+	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_WRITE);
+	assert_int_equal(plan(&device, ACTION_DENY, NULL, &request), PLAN_WRITE);
+	assert_false(request.authorize);
+	device.authorized_driver = (char *)"x";
+	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_NOTHING);
+}
+
+static void test_plan_refuses_where_a_driver_cannot_be_held_to(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request = {.authorize = true};
+
+	device.authorized = 1; /* the older vendor attribute: no authorized_driver */
+	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_UNSUPPORTED);
+	assert_false(request.authorize);
+}
+
+static void test_plan_says_what_the_kernel_cannot(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request;
+
+	assert_int_equal(plan(&device, ACTION_DENY, NULL, &request), PLAN_UNSUPPORTED);
+	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_NOTHING);
+}
+
+static void test_plan_leaves_root_hubs_alone(void **state)
+{
+	struct Device hub = {.bus = BUS_USB, .sysname = (char *)"usb1", .authorized = 1};
+	struct EnforceRequest request;
+
+	assert_int_equal(plan(&hub, ACTION_DENY, NULL, &request), PLAN_NOTHING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_rule_that_matches_wins),
+		cmocka_unit_test(test_all_conditions_of_a_rule_must_hold),
+		cmocka_unit_test(test_ids_of_one_bus_never_match_on_another),
+		cmocka_unit_test(test_an_id_that_could_not_be_read_matches_nothing),
+		cmocka_unit_test(test_a_rule_without_name_is_shown_by_its_line),
+		cmocka_unit_test(test_listed_pci_devices_are_admitted_for_one_driver),
+		cmocka_unit_test(test_unlisted_devices_are_not),
+		cmocka_unit_test(test_every_acpi_id_must_be_listed),
+		cmocka_unit_test(test_verdict_says_who_decides),
+		cmocka_unit_test(test_plan_writes_only_what_differs),
+		cmocka_unit_test(test_plan_refuses_where_a_driver_cannot_be_held_to),
+		cmocka_unit_test(test_plan_says_what_the_kernel_cannot),
+		cmocka_unit_test(test_plan_leaves_root_hubs_alone),
+	};
+
+	return RUN_TESTS("match", tests);
+}

@@ -3,18 +3,20 @@
 
 #include "authctl.h"
 #include "device-read.h"
+#include "escape.h"
 #include "find-device.h"
 #include "log.h"
-#include "manager.h"
 #include "modules.h"
 #include "output.h"
 #include "policy-files.h"
+#include "protection.h"
 #include "udev.h"
 #include "verdict.h"
 
 /* One line of the list. */
 struct Row {
 	struct Device *device;
+	char *label; /* what the device calls itself, or NULL */
 	struct Verdict verdict;
 	char *description;
 };
@@ -25,11 +27,13 @@ struct View {
 	struct Policy *policy;
 	struct Row *rows;
 	size_t n_rows;
+	bool incomplete; /* a device could not be read */
 };
 
 static void row_done(struct Row *row)
 {
 	device_free(row->device);
+	free(row->label);
 	verdict_done(&row->verdict);
 	free(row->description);
 }
@@ -54,9 +58,9 @@ static int view_open(struct View *view, const struct Options *options)
 }
 
 /* Takes over @device, on failure too. */
-static int view_add(struct View *view, struct Device *device)
+static int view_add(struct View *view, struct Device *device, int dirfd)
 {
-	struct Row row = {.device = device};
+	struct Row row = {.device = device, .label = device_read_label(dirfd, device->bus)};
 	struct Decision decision;
 	struct Row *rows = reallocarray(view->rows, view->n_rows + 1, sizeof(*rows));
 
@@ -72,15 +76,25 @@ static int view_add(struct View *view, struct Device *device)
 	return 0;
 }
 
-/* Reads one node for the list; what is gone meanwhile, or is no device, is no error. */
+/* Reads one node for the list. What is gone meanwhile, or is no device, is no error; one that
+ * cannot be read is no reason not to show the others. */
 static int on_node(const char *syspath, void *userdata)
 {
+	_cleanup_close_ int dirfd = -1;
+	struct View *view = userdata;
 	struct Device *device = NULL;
-	int r = device_open(syspath, NULL, &device);
+	int r = device_open(syspath, &dirfd, &device);
 
 	if (r == -ENODEV || r == -ENOTSUP)
 		return 0;
-	return r < 0 ? r : view_add(userdata, device);
+	if (r < 0) {
+		_cleanup_free_ char *safe = escape_text(syspath);
+
+		log_error("%s: cannot be read: %s", safe ? safe : "?", strerror(-r));
+		view->incomplete = true;
+		return 0;
+	}
+	return view_add(view, device, dirfd);
 }
 
 /* --- protection --- */
@@ -100,18 +114,6 @@ static enum Protection bus_protection(const struct View *view, enum Bus bus)
 		return mode;
 	}
 	return PROTECTION_NONE;
-}
-
-static const char *explain_protection(enum Protection protection)
-{
-	switch (protection) {
-	case PROTECTION_KERNEL:
-		return "a refused device gets no driver";
-	case PROTECTION_AUDIT:
-		return "the kernel logs what it would refuse, and refuses nothing";
-	default:
-		return "UNPROTECTED: this kernel cannot refuse a driver to a device of this bus";
-	}
 }
 
 static bool bus_present(const struct View *view, enum Bus bus)
@@ -155,7 +157,7 @@ static void add_row(struct Table *table, const struct Row *row)
 			    *verdict = verdict_text(&row->verdict);
 
 	table_add(table, name);
-	table_add(table, row->description);
+	table_add(table, isempty(row->description) ? row->label : row->description);
 	table_add(table, row->device->driver);
 	table_add(table, authorized_word(row->device));
 	table_add(table, verdict);
@@ -192,7 +194,7 @@ static int print_list(const struct View *view)
 			continue;
 		table_add(&table, bus_to_string(bus));
 		table_add(&table, protection_to_string(protection));
-		table_add(&table, explain_protection(protection));
+		table_add(&table, protection_explain(protection, bus));
 	}
 	return table_print(&table);
 }
@@ -227,7 +229,7 @@ static int print_device(const struct View *view, const struct Row *row, char **m
 
 	add_fact(&table, "Device:", name);
 	add_fact(&table, "What:", row->description);
-	add_fact(&table, "Calls itself:", device->label);
+	add_fact(&table, "Calls itself:", row->label);
 	add_fact(&table, "Path:", device->syspath);
 	add_fact(&table, "Modalias:", device->modalias);
 	add_fact(&table, "Modules that fit:", module_list);
@@ -240,7 +242,8 @@ static int print_device(const struct View *view, const struct Row *row, char **m
 			 : device->authorized_driver);
 	add_fact(&table, "Verdict:", verdict);
 	add_fact(&table, "Why:", row->verdict.why);
-	add_fact(&table, "Protection:", explain_protection(bus_protection(view, device->bus)));
+	add_fact(&table,
+		 "Protection:", protection_explain(bus_protection(view, device->bus), device->bus));
 	return table_print(&table);
 }
 
@@ -256,7 +259,7 @@ static struct json_object *device_to_json(const struct Row *row)
 	json_add_string(object, "name", device->sysname);
 	json_add_string(object, "syspath", device->syspath);
 	json_add_string(object, "description", isempty(row->description) ? NULL : row->description);
-	json_add_string(object, "label", device->label);
+	json_add_string(object, "label", row->label);
 	json_add_string(object, "modalias", device->modalias);
 	json_add_string(object, "driver", device->driver);
 	json_object_object_add(
@@ -322,7 +325,8 @@ int verb_list(const struct Options *options, char *const *args)
 	r = udev_for_each_node(view.udev, on_node, &view);
 	if (r < 0)
 		return finish(r, "enumerate devices");
-	return finish(options->json ? print_list_json(&view) : print_list(&view), "print");
+	r = finish(options->json ? print_list_json(&view) : print_list(&view), "print");
+	return view.incomplete ? EXIT_FAILED : r;
 }
 
 int verb_show(const struct Options *options, char *const *args)
@@ -340,7 +344,7 @@ int verb_show(const struct Options *options, char *const *args)
 		device_free(device);
 		return EXIT_FAILED;
 	}
-	r = view_add(&view, device);
+	r = view_add(&view, device, dirfd);
 	if (r < 0)
 		return finish(r, "show the device");
 	if (view.rows[0].device->modalias &&

@@ -87,9 +87,10 @@ static int print_counts_json(const struct ManagerCounts *counts)
 		const char *key;
 		unsigned value;
 	} fields[] = {
-		{"devices", counts->devices}, {"authorized", counts->authorized},
-		{"refused", counts->refused}, {"unchanged", counts->unchanged},
-		{"failed", counts->failed},   {"unsupported", counts->unsupported},
+		{"devices", counts->devices},	      {"authorized", counts->authorized},
+		{"refused", counts->refused},	      {"returned", counts->returned},
+		{"unchanged", counts->unchanged},     {"failed", counts->failed},
+		{"unsupported", counts->unsupported},
 	};
 	struct json_object *object = json_object_new_object();
 
@@ -101,10 +102,10 @@ static int print_counts_json(const struct ManagerCounts *counts)
 
 static int print_counts(const struct ManagerCounts *counts)
 {
-	int n = printf("%u devices: %u authorized, %u refused, %u left as they were, %u failed, "
-		       "%u beyond this kernel\n",
-		       counts->devices, counts->authorized, counts->refused, counts->unchanged,
-		       counts->failed, counts->unsupported);
+	int n = printf("%u devices: %u authorized, %u refused, %u returned to the kernel, "
+		       "%u left as they were, %u failed, %u beyond this kernel\n",
+		       counts->devices, counts->authorized, counts->refused, counts->returned,
+		       counts->unchanged, counts->failed, counts->unsupported);
 
 	return n < 0 || fflush(stdout) != 0 ? -EIO : 0;
 }

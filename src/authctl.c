@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 
+#include "io.h"
 #include "log.h"
 #include "policy-parse.h"
 #include "suggest.h"
@@ -88,11 +89,12 @@ static int check_options(const struct Verb *verb, int seen)
 	return 0;
 }
 
-/* Without SIGCHLD blocked sd_event_add_child(3) would miss workers. */
+/* Without SIGCHLD blocked, or with it ignored, sd_event_add_child(3) would miss workers. */
 static void block_sigchld(void)
 {
 	sigset_t set;
 
+	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
@@ -126,6 +128,7 @@ int authctl_main(int argc, char **argv)
 	struct Options options = {0};
 	int seen = 0, c;
 
+	open_standard_fds();
 	log_open("tdx-authctl", false);
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
 		switch (c) {

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <systemd/sd-daemon.h>
 
+#include "io.h"
 #include "log.h"
 #include "manager.h"
 #include "policy-files.h"
@@ -83,8 +84,10 @@ int authd_main(int argc, char **argv)
 	struct Policy *policy = NULL;
 	const char *file = NULL;
 	bool degraded;
-	int r = parse_options(argc, argv, &file);
+	int r;
 
+	open_standard_fds();
+	r = parse_options(argc, argv, &file);
 	if (r >= 0)
 		return r;
 	log_open("tdx-authd", true);

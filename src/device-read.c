@@ -162,9 +162,6 @@ static int read_all(int dirfd, struct Device *device)
 	r = read_joined(dirfd, bus_info[device->bus].text_ids, &device->text_ids);
 	if (r < 0)
 		return r;
-	r = read_joined(dirfd, bus_info[device->bus].names, &device->label);
-	if (r < 0)
-		return r;
 	r = read_optional_link(dirfd, "driver", &device->driver);
 	if (r < 0)
 		return r;
@@ -209,4 +206,11 @@ int device_open(const char *syspath, int *ret_dirfd, struct Device **ret)
 	if (ret_dirfd)
 		*ret_dirfd = take_fd(&dirfd);
 	return 0;
+}
+
+char *device_read_label(int dirfd, enum Bus bus)
+{
+	char *label = NULL;
+
+	return read_joined(dirfd, bus_info[bus].names, &label) < 0 ? NULL : label;
 }

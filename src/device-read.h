@@ -12,3 +12,8 @@ int device_read(const char *syspath, int dirfd, struct Device **ret);
 /* The same for the one moment that tools have: opens, reads, and hands the descriptor on to the
  * caller where @ret_dirfd is not NULL. */
 int device_open(const char *syspath, int *ret_dirfd, struct Device **ret);
+
+/* What the device calls itself (usb: manufacturer and product), for people: no part of any
+ * decision, and read by tools alone, as usbcore lets readers of its strings wait for as long as a
+ * probe of the device takes. A string that the caller frees, or NULL. */
+char *device_read_label(int dirfd, enum Bus bus);

@@ -15,8 +15,7 @@ const struct BusInfo bus_info[_BUS_MAX] = {
 			.driver_settable = true},
 	[BUS_USB] = {.devtype = "usb_device",
 		     .ids = {{"idVendor", ID_VENDOR, 4, false, true},
-			     {"idProduct", ID_DEVICE, 4, false, true},
-			     {"bDeviceClass", ID_CLASS, 2, false, false}},
+			     {"idProduct", ID_DEVICE, 4, false, true}},
 		     .names = {"manufacturer", "product"},
 		     .native = true},
 	[BUS_THUNDERBOLT] = {.devtype = "thunderbolt_device",
@@ -35,7 +34,6 @@ void device_free(struct Device *device)
 	free(device->sysname);
 	free(device->modalias);
 	free(device->text_ids);
-	free(device->label);
 	free(device->driver);
 	free(device->authorized_driver);
 	free(device);

@@ -65,6 +65,13 @@ static inline bool device_has_id(const struct Device *device, enum IdField field
 	return device->have_ids & (1U << field);
 }
 
+/* Whether the kernel can hold this device to one driver. Meaningless where it cannot refuse it one
+ * at all. */
+static inline bool device_can_hold_driver(const struct Device *device)
+{
+	return device->authorized_driver;
+}
+
 /* Why a device is none of a policy's business, as a phrase, or NULL if it is: usb root hubs and
  * thunderbolt host routers are the controller itself, which was judged on its own bus. */
 const char *device_exempt(const struct Device *device);

@@ -15,7 +15,7 @@ static enum EnforcePlan plan_deny(const struct Device *device, struct EnforceReq
 static enum EnforcePlan plan_allow(const struct Device *device, const struct Decision *decision,
 				   struct EnforceRequest *ret, const char **ret_why)
 {
-	if (decision->driver && !device->authorized_driver) {
+	if (decision->driver && !device_can_hold_driver(device)) {
 		*ret_why = "this kernel cannot hold the device to one driver, so it is refused";
 		(void)plan_deny(device, ret);
 		return PLAN_UNSUPPORTED;
@@ -29,13 +29,22 @@ static enum EnforcePlan plan_allow(const struct Device *device, const struct Dec
 	return PLAN_WRITE;
 }
 
+/* What user space decided earlier is not the kernel's decision. */
+static enum EnforcePlan plan_kernel(const struct Device *device, struct EnforceRequest *ret)
+{
+	ret->to_default = device->authorized_by == ORIGIN_USER;
+	return ret->to_default ? PLAN_WRITE : PLAN_NOTHING;
+}
+
 enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision *decision,
 			      struct EnforceRequest *ret, const char **ret_why)
 {
 	*ret = (struct EnforceRequest){0};
 	*ret_why = NULL;
-	if (decision->action == ACTION_KERNEL || device_exempt(device))
+	if (device_exempt(device))
 		return PLAN_NOTHING;
+	if (decision->action == ACTION_KERNEL)
+		return plan_kernel(device, ret);
 	if (device->authorized < 0) {
 		*ret_why = "this kernel cannot refuse a driver to the device";
 		return decision->action == ACTION_DENY ? PLAN_UNSUPPORTED : PLAN_NOTHING;
@@ -111,6 +120,8 @@ static int execute_authorize(int dirfd, const struct EnforceRequest *request,
 
 static bool is_as_wanted(const struct EnforceRequest *request, const struct EnforceReply *reply)
 {
+	if (request->to_default)
+		return reply->authorized_by != ORIGIN_USER;
 	if (reply->authorized != (int)request->authorize)
 		return false;
 	return !request->set_driver || streq(reply->authorized_driver, request->driver);
@@ -121,7 +132,9 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 	*ret = (struct EnforceReply){0};
 	if (note(ret, STEP_READ, read_state(dirfd, ret)) < 0)
 		return;
-	if (request->authorize)
+	if (request->to_default)
+		(void)note(ret, STEP_DEFAULT, sysfs_write(dirfd, ATTR_AUTHORIZED, "default"));
+	else if (request->authorize)
 		(void)execute_authorize(dirfd, request, ret);
 	else if (ret->authorized)
 		(void)note(ret, STEP_DEAUTHORIZE, set_authorized(dirfd, false));
@@ -138,6 +151,8 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 const char *enforce_explain(enum EnforceStep step, int error)
 {
 	switch (error) {
+	case -EAGAIN:
+		return "too many writes are stuck in the kernel; the device stays as it is";
 	case -ETIME:
 		return "the kernel did not answer in time; a driver may be stuck in its probe";
 	case -ENODEV:

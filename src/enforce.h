@@ -9,6 +9,7 @@
 
 struct EnforceRequest {
 	bool authorize;
+	bool to_default;		    /* back to the kernel's own decision, whatever it is */
 	bool set_driver;		    /* hold the device to `driver`, "" for any */
 	char driver[POLICY_DRIVER_MAX + 1]; /* with `authorize` alone */
 };
@@ -20,6 +21,7 @@ enum EnforceStep {
 	STEP_DEAUTHORIZE,
 	STEP_DRIVER,
 	STEP_AUTHORIZE,
+	STEP_DEFAULT,
 	STEP_READ_BACK,
 };
 
@@ -35,7 +37,7 @@ struct EnforceReply {
 enum EnforcePlan {
 	PLAN_NOTHING,	  /* the device already is as wanted, or nothing is wanted of it */
 	PLAN_WRITE,	  /* execute the request */
-	PLAN_UNSUPPORTED, /* the kernel has no means; the request, if set_driver, is to deny */
+	PLAN_UNSUPPORTED, /* the kernel has no means; *ret refuses the device where that can be */
 };
 
 /* What it takes to bring @device from the state it was read in to what @decision wants.

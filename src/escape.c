@@ -42,17 +42,18 @@ static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
 	return n;
 }
 
-/* Code points that act on a terminal or on a reader's eye instead of being seen. */
-static bool is_invisible(uint32_t c)
+/* Code points that act on a terminal or on a reader's eye, see escape.h; Unicode 15, by block. */
+static bool is_deceptive(uint32_t c)
 {
 	static const struct {
 		uint32_t first, last;
-	} ranges[] = {{0x00, 0x1f},	  {0x7f, 0x9f},	    {0xad, 0xad},	{0x034f, 0x034f},
-		      {0x061c, 0x061c},	  {0x115f, 0x1160}, {0x17b4, 0x17b5},	{0x180b, 0x180f},
-		      {0x200b, 0x200f},	  {0x2028, 0x202e}, {0x2060, 0x206f},	{0x3164, 0x3164},
-		      {0xfe00, 0xfe0f},	  {0xfeff, 0xfeff}, {0xfff0, 0xfffb},	{0xfffe, 0xffff},
-		      {0xe0000, 0xe0fff}, {0x300, 0x36f},   {0xe000, 0xf8ff},	{0x20d0, 0x20ff},
-		      {0xfe20, 0xfe2f},	  {0xffa0, 0xffa0}, {0xf0000, 0x10ffff}};
+	} ranges[] = {{0x00, 0x1f},	  {0x7f, 0x9f},	      {0xad, 0xad},	{0x300, 0x36f},
+		      {0x590, 0x8ff},	  {0x115f, 0x1160},   {0x17b4, 0x17b5}, {0x180b, 0x180f},
+		      {0x1ab0, 0x1aff},	  {0x1dc0, 0x1dff},   {0x200b, 0x200f}, {0x2028, 0x202e},
+		      {0x2060, 0x206f},	  {0x20d0, 0x20ff},   {0x3164, 0x3164}, {0xe000, 0xf8ff},
+		      {0xfb1d, 0xfdff},	  {0xfe00, 0xfe0f},   {0xfe20, 0xfe2f}, {0xfe70, 0xfeff},
+		      {0xffa0, 0xffa0},	  {0xfff0, 0xfffb},   {0xfffe, 0xffff}, {0x10800, 0x10fff},
+		      {0x1e800, 0x1efff}, {0xe0000, 0x10ffff}};
 
 	for (size_t i = 0; i < ELEMENTSOF(ranges); i++)
 		if (c >= ranges[i].first && c <= ranges[i].last)
@@ -76,7 +77,28 @@ static size_t escape_code_point(char *out, uint32_t c)
 	}
 }
 
-static char *rewrite(const char *s, bool for_terminal)
+static size_t escape_json_code_point(char *out, uint32_t c)
+{
+	if (c < 0x10000)
+		return (size_t)sprintf(out, "\\u%04x", c);
+	c -= 0x10000; /* a surrogate pair, RFC 8259 section 7 */
+	return (size_t)sprintf(out, "\\u%04x\\u%04x", 0xd800 + (c >> 10), 0xdc00 + (c & 0x3ff));
+}
+
+/* How one valid code point is written: its length at @out, or 0 to leave it as it is. */
+typedef size_t (*rewrite_t)(char *out, uint32_t c);
+
+static size_t rewrite_for_terminal(char *out, uint32_t c)
+{
+	return c == '\\' || is_deceptive(c) ? escape_code_point(out, c) : 0;
+}
+
+static size_t rewrite_for_json(char *out, uint32_t c)
+{
+	return c >= 0x7f && is_deceptive(c) ? escape_json_code_point(out, c) : 0;
+}
+
+static char *rewrite(const char *s, rewrite_t rewrite_one)
 {
 	const unsigned char *in = (const unsigned char *)(s ? s : "");
 	char *out = malloc(strlen((const char *)in) * MAX_ESCAPED + 1);
@@ -87,17 +109,16 @@ static char *rewrite(const char *s, bool for_terminal)
 	while (*in) {
 		uint32_t c;
 		size_t n = utf8_decode(in, &c);
+		size_t written = n > 0 && rewrite_one ? rewrite_one(o, c) : 0;
 
 		if (n == 0) {
-			o += sprintf(o, "\\x%02x", *in++);
-			continue;
-		}
-		if (for_terminal && (c == '\\' || is_invisible(c))) {
-			o += escape_code_point(o, c);
-		} else {
+			written = (size_t)sprintf(o, "\\x%02x", *in);
+			n = 1;
+		} else if (written == 0) {
 			memcpy(o, in, n);
-			o += n;
+			written = n;
 		}
+		o += written;
 		in += n;
 	}
 	*o = '\0';
@@ -106,12 +127,17 @@ static char *rewrite(const char *s, bool for_terminal)
 
 char *escape_text(const char *s)
 {
-	return rewrite(s, true);
+	return rewrite(s, rewrite_for_terminal);
 }
 
 char *utf8_sanitize(const char *s)
 {
-	return rewrite(s, false);
+	return rewrite(s, NULL);
+}
+
+char *escape_json(const char *document)
+{
+	return rewrite(document, rewrite_for_json);
 }
 
 size_t escaped_width(const char *s)

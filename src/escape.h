@@ -4,21 +4,27 @@
 #include <stddef.h>
 
 /* Device strings are the host's words. Nothing that came from a device reaches a terminal, a log
- * or a JSON document but through one of these two.
+ * or a JSON document but through these.
  *
- * escape_text: for terminals and logs. Printable UTF-8 stays; a backslash is doubled; control
- * characters, C1 controls, bidirectional and zero-width formatting, line and paragraph separators
- * become \n, \t, \xNN or \u{NNNN}; each byte of an invalid sequence becomes \xNN. The result is
- * one line without terminal effects, and reversible.
+ * A deceptive character acts on a terminal or on a reader's eye: C0 and C1 controls, line and
+ * paragraph separators, combining, zero-width and bidirectional formatting characters, letters
+ * that run from right to left, private and unassigned planes.
  *
- * utf8_sanitize: for documents with an escaping of their own (JSON). Valid UTF-8 stays as it is;
- * each byte of an invalid sequence becomes the four characters \xNN.
+ * escape_text: for terminals and logs. A backslash is doubled; deceptive characters become \n, \t,
+ * \r, \xNN or \u{NNNN}; each byte of an invalid UTF-8 sequence becomes \xNN. The result is one
+ * line, and reversible.
  *
- * Both take NULL as "", return a new string that the caller frees, or NULL when out of memory. */
+ * utf8_sanitize: for documents with an escaping of their own. Valid UTF-8 stays as it is; each byte
+ * of an invalid sequence becomes the four characters \xNN.
+ *
+ * escape_json: for a finished JSON document, which has its strings' C0 controls escaped. The other
+ * deceptive characters become \uNNNN, which to a parser is the same document.
+ *
+ * All take NULL as "", return a new string that the caller frees, or NULL when out of memory. */
 char *escape_text(const char *s);
 char *utf8_sanitize(const char *s);
+char *escape_json(const char *document);
 
-/* Columns that @s takes on a terminal, as a count of code points; @s is the result of
- * escape_text(), which has removed all that takes no column. East Asian wide characters are
- * counted as one. */
+/* Columns that @s, a result of escape_text(), takes on a terminal, as a count of code points: wide
+ * East Asian characters, which take two, count as one. */
 size_t escaped_width(const char *s);

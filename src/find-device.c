@@ -25,7 +25,7 @@ static int open_on_bus(enum Bus bus, const char *name, int *ret_dirfd, struct De
 	char path[PATH_MAX];
 	int n;
 
-	if (!*name || strchr(name, '/') || streq(name, ".") || streq(name, ".."))
+	if (!*name || strchr(name, '/'))
 		return -ENODEV;
 	n = snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s", bus_to_string(bus), name);
 	if (n < 0 || (size_t)n >= sizeof(path))

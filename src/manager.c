@@ -8,13 +8,14 @@
 
 #include "device-read.h"
 #include "log.h"
-#include "names.h"
+#include "protection.h"
 #include "record.h"
 #include "sysfs-io.h"
 #include "udev.h"
 
 #define MAX_ATTEMPTS 3	   /* of a request whose worker died */
 #define EVENTS_PER_TURN 64 /* so that replies and deadlines are never starved by a flood */
+#define MAX_PENDING 128	   /* requests at once: each keeps a descriptor open */
 
 const struct ManagerOptions manager_defaults = {
 	.keep_user_decisions = true,
@@ -31,6 +32,12 @@ struct Known {
 	unsigned generation; /* of the scan that saw it last */
 };
 
+/* A device that waits for its turn to be looked at. */
+struct Waiting {
+	struct Waiting *next;
+	char syspath[];
+};
+
 struct Manager {
 	struct ManagerOptions options;
 	struct Policy *policy;
@@ -41,7 +48,7 @@ struct Manager {
 	void *known; /* tsearch() tree of struct Known by syspath */
 	unsigned generation;
 	unsigned pending;
-	bool cold; /* scanning, as opposed to following events */
+	struct Waiting *first_waiting, *last_waiting;
 	bool audit;
 	struct ManagerCounts counts;
 };
@@ -132,6 +139,7 @@ static void pending_free(struct Pending *pending)
 	free(pending);
 }
 
+static void look_at_waiting(struct Manager *m);
 static void on_done(const struct EnforceReply *reply, void *userdata);
 
 static int submit(struct Pending *pending)
@@ -148,7 +156,9 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
 		return;
-	if (reply->error == 0 && pending->request.authorize)
+	if (reply->error == 0 && pending->request.to_default)
+		m->counts.returned++;
+	else if (reply->error == 0 && pending->request.authorize)
 		m->counts.authorized++;
 	else if (reply->error == 0)
 		m->counts.refused++;
@@ -156,38 +166,27 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 		m->counts.failed++;
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
 	pending_free(pending);
+	look_at_waiting(m);
 }
 
-/* Sends the request on its way; the device and the descriptor go with it, on failure too. */
-static int enforce(struct Manager *m, struct Device *device, const struct Decision *decision,
-		   const struct EnforceRequest *request, int dirfd)
+/* Sends the request on its way; the device and the descriptor go with it. */
+static int enforce(struct Manager *m, struct Device **device, const struct Decision *decision,
+		   const struct EnforceRequest *request, int *dirfd)
 {
 	struct Pending *pending = calloc(1, sizeof(*pending));
 	int r;
 
-	if (!pending) {
-		device_free(device);
-		(void)close(dirfd);
+	if (!pending)
 		return -ENOMEM;
-	}
-	*pending = (struct Pending){m, device, *decision, *request, dirfd, 0};
+	*pending = (struct Pending){m, TAKE_PTR(*device), *decision, *request, take_fd(dirfd), 0};
 	m->pending++;
 	r = submit(pending);
-	if (r < 0) {
-		m->counts.failed++;
-		record_outcome(device, decision, request,
-			       &(struct EnforceReply){.error = r, .step = STEP_READ});
+	if (r < 0)
 		pending_free(pending);
-	}
 	return r;
 }
 
 /* --- decisions --- */
-
-static bool is_users_decision(const struct Manager *m, const struct Device *device)
-{
-	return m->cold && m->options.keep_user_decisions && device->authorized_by == ORIGIN_USER;
-}
 
 static int decide(struct Manager *m, struct Device **device, int *dirfd)
 {
@@ -202,7 +201,7 @@ static int decide(struct Manager *m, struct Device **device, int *dirfd)
 		m->counts.unchanged++;
 		return 0;
 	}
-	if (decision.action != ACTION_KERNEL && is_users_decision(m, *device)) {
+	if (m->options.keep_user_decisions && (*device)->authorized_by == ORIGIN_USER) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
@@ -221,30 +220,95 @@ static int decide(struct Manager *m, struct Device **device, int *dirfd)
 	case PLAN_WRITE:
 		break;
 	}
-	return enforce(m, TAKE_PTR(*device), &decision, &request, take_fd(dirfd));
+	return enforce(m, device, &decision, &request, dirfd);
 }
 
-/* The one handler, for a device found by a scan and for one an event told of. What goes wrong with
- * one device is logged here and is no reason to stop serving the others. */
-static int on_node(const char *syspath, void *userdata)
+/* Reads and decides over the device at @syspath. Only what was decided over is remembered: a
+ * device that could not be gets another chance by its next event or scan. */
+static int look_at(struct Manager *m, const char *syspath)
 {
 	_cleanup_device_ struct Device *device = NULL;
 	_cleanup_close_ int dirfd = sysfs_open(syspath);
-	struct Manager *m = userdata;
-	int r = dirfd;
+	struct Known *known;
+	int r;
 
-	if (r >= 0 && is_known(m, syspath, dirfd))
+	if (dirfd < 0)
+		return dirfd;
+	if (is_known(m, syspath, dirfd))
 		return 0;
-	if (r >= 0)
-		r = device_read(syspath, dirfd, &device);
-	if (r >= 0)
-		r = remember(m, device);
-	if (r >= 0)
-		r = decide(m, &device, &dirfd);
-	if (r == -ENODEV)
+	r = device_read(syspath, dirfd, &device);
+	if (r < 0)
+		return r;
+	r = remember(m, device);
+	if (r < 0)
+		return r;
+	r = decide(m, &device, &dirfd);
+	if (r < 0 && (known = find_known(m, syspath)))
+		forget(m, known);
+	return r;
+}
+
+static int make_wait(struct Manager *m, const char *syspath)
+{
+	size_t size = strlen(syspath) + 1;
+	struct Waiting *waiting = malloc(sizeof(*waiting) + size);
+
+	if (!waiting)
+		return -ENOMEM;
+	waiting->next = NULL;
+	memcpy(waiting->syspath, syspath, size);
+	if (m->last_waiting)
+		m->last_waiting->next = waiting;
+	else
+		m->first_waiting = waiting;
+	m->last_waiting = waiting;
+	return 0;
+}
+
+static struct Waiting *next_waiting(struct Manager *m)
+{
+	struct Waiting *waiting = m->first_waiting;
+
+	if (waiting) {
+		m->first_waiting = waiting->next;
+		if (!m->first_waiting)
+			m->last_waiting = NULL;
+	}
+	return waiting;
+}
+
+/* What goes wrong with one device is logged here and is no reason to stop serving the others. */
+static void look_and_record(struct Manager *m, const char *syspath)
+{
+	int r = look_at(m, syspath);
+
+	if (r == -ENODEV) {
 		record_vanished(syspath);
-	else if (r < 0 && r != -ENOTSUP)
+	} else if (r < 0 && r != -ENOTSUP) {
+		m->counts.failed++;
 		record_unreadable(syspath, r);
+	}
+}
+
+static void look_at_waiting(struct Manager *m)
+{
+	struct Waiting *waiting;
+
+	while (m->pending < MAX_PENDING && (waiting = next_waiting(m))) {
+		look_and_record(m, waiting->syspath);
+		free(waiting);
+	}
+}
+
+/* The one handler, for a device found by a scan and for one an event told of. */
+static int on_node(const char *syspath, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	if (m->pending < MAX_PENDING)
+		look_and_record(m, syspath);
+	else if (make_wait(m, syspath) < 0)
+		record_unreadable(syspath, -ENOMEM);
 	return 0;
 }
 
@@ -281,23 +345,27 @@ static int scan(struct Manager *m)
 {
 	int r;
 
-	m->cold = true;
 	m->generation++;
 	r = udev_for_each_node(m->udev, on_node, m);
-	m->cold = false;
 	if (r < 0)
 		log_error("cannot enumerate devices: %s", strerror(-r));
-	else
+	else if (!m->first_waiting)
 		sweep(m);
 	return r;
 }
 
-/* One turn of the loop; -EINTR where a signal ended it. */
-static int run_once(sd_event *event)
+/* Runs the loop until every request has its outcome; -EINTR where a signal ended it. Bounded, as
+ * every request is. */
+static int drain(struct Manager *m)
 {
-	int r = sd_event_run(event, UINT64_MAX);
+	int r = 0;
 
-	return r >= 0 && sd_event_get_state(event) == SD_EVENT_FINISHED ? -EINTR : r;
+	while (r >= 0 && m->pending > 0) {
+		r = sd_event_run(m->event, UINT64_MAX);
+		if (r >= 0 && sd_event_get_state(m->event) == SD_EVENT_FINISHED)
+			return -EINTR;
+	}
+	return r < 0 ? r : 0;
 }
 
 int manager_apply(struct Manager *m)
@@ -309,10 +377,12 @@ int manager_apply(struct Manager *m)
 	do {
 		before = m->counts.devices;
 		r = scan(m);
-		while (r >= 0 && m->pending > 0)
-			r = run_once(m->event);
+		if (r >= 0)
+			r = drain(m);
 	} while (r >= 0 && m->counts.devices != before);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		log_error("not every device was decided over: %s", strerror(-r));
+	return r;
 }
 
 /* --- events --- */
@@ -320,10 +390,11 @@ int manager_apply(struct Manager *m)
 static void notify_status(const struct Manager *m)
 {
 	(void)sd_notifyf(0,
-			 "STATUS=%u devices: %u authorized, %u refused, %u left as they were, "
-			 "%u failed, %u beyond this kernel",
+			 "STATUS=%u devices: %u authorized, %u refused, %u returned to the kernel, "
+			 "%u left as they were, %u failed, %u beyond this kernel",
 			 m->counts.devices, m->counts.authorized, m->counts.refused,
-			 m->counts.unchanged, m->counts.failed, m->counts.unsupported);
+			 m->counts.returned, m->counts.unchanged, m->counts.failed,
+			 m->counts.unsupported);
 }
 
 static void handle_event(struct Manager *m, struct udev_device *event)
@@ -392,30 +463,21 @@ int manager_run(struct Manager *m)
 	r = scan(m);
 	if (r < 0)
 		return r;
-	(void)sd_notify(0, "READY=1");
-	notify_status(m);
-	r = sd_event_loop(m->event);
+	r = drain(m);
+	if (r == -EINTR)
+		return 0;
+	if (r >= 0) {
+		(void)sd_notify(0, "READY=1");
+		notify_status(m);
+		r = sd_event_loop(m->event);
+	}
 	(void)sd_notify(0, "STOPPING=1");
+	if (r < 0)
+		log_error("the event loop failed: %s", strerror(-r));
 	return r < 0 ? r : 0;
 }
 
 /* --- birth and death --- */
-
-enum Protection kernel_mode(void)
-{
-	static const enum Protection modes[] = {PROTECTION_NONE, PROTECTION_AUDIT,
-						PROTECTION_KERNEL};
-	static const char *const words[] = {"off", "audit", "enforce"};
-	_cleanup_close_ int dirfd = sysfs_open(SYSFS_AUTHORIZATION);
-	_cleanup_free_ char *mode = NULL;
-
-	if (dirfd < 0 || sysfs_read(dirfd, ATTR_MODE, &mode) < 0)
-		return _PROTECTION_INVALID;
-	for (size_t i = 0; i < ELEMENTSOF(words); i++)
-		if (streq(mode, words[i]))
-			return modes[i];
-	return _PROTECTION_INVALID;
-}
 
 const struct ManagerCounts *manager_counts(const struct Manager *m)
 {
@@ -430,6 +492,8 @@ static int block_signals(void)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, children would go unnoticed */
+	(void)signal(SIGPIPE, SIG_IGN);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
@@ -478,9 +542,13 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 
 void manager_free(struct Manager *m)
 {
+	struct Waiting *waiting;
+
 	if (!m)
 		return;
 	worker_pool_free(m->pool);
+	while ((waiting = next_waiting(m)))
+		free(waiting);
 	tdestroy(m->known, known_free);
 	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);

@@ -9,9 +9,9 @@
 struct Manager;
 
 struct ManagerOptions {
-	/* A device over which user space has decided already in this boot (authorized_by reads
-	 * `user`) stays as it is when it is found at start: a restart, after a kill -9 say, must
-	 * neither give back what was taken away by hand nor cut off what was given. */
+	/* A device over which user space has decided before it is first seen (authorized_by reads
+	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
+	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
 	unsigned n_workers;
 	uint64_t deadline_usec;
@@ -25,29 +25,26 @@ struct ManagerCounts {
 	unsigned devices;
 	unsigned authorized;  /* written so */
 	unsigned refused;     /* written so */
+	unsigned returned;    /* left to the kernel again after a decision of user space */
 	unsigned unchanged;   /* already as wanted, or left to the kernel */
 	unsigned failed;      /* not as wanted: an error was logged */
 	unsigned unsupported; /* the kernel has no means: a warning was logged */
 };
 
-/* Blocks SIGCHLD, SIGTERM and SIGINT, starts the workers, and takes over @policy, also on failure.
- * Returns 0 or a negative errno after the log told why. */
+/* Blocks SIGCHLD, SIGTERM and SIGINT, ignores SIGPIPE, starts the workers, and takes over @policy,
+ * also on failure. Returns 0 or a negative errno after the log told why. */
 int manager_new(struct Policy *policy, const struct ManagerOptions *options, struct Manager **ret);
 void manager_free(struct Manager *manager);
 DEFINE_TRIVIAL_CLEANUP(struct Manager *, manager_free)
 #define _cleanup_manager_ _cleanup_(manager_freep)
 
-/* Opens the monitor, decides over every device that is there, tells the service manager READY
- * (sd_notify(3)), and serves events until SIGTERM or SIGINT. Returns 0 then, or a negative errno.
- * Stopping changes no device. */
+/* Opens the monitor, decides over every device that is there, waits for the outcomes, tells the
+ * service manager READY (sd_notify(3)), and serves events until SIGTERM or SIGINT. Returns 0 then,
+ * or a negative errno after the log told why. Stopping changes no device. */
 int manager_run(struct Manager *manager);
 
-/* Decides over every device that is there, and over those that appear because of it, waits for the
- * outcomes, and returns 0; negative where devices could not be enumerated. */
+/* Decides over every device that is there, and over those that appear because of it, and waits for
+ * the outcomes. Returns 0, or a negative errno after the log told why: -EINTR for a signal. */
 int manager_apply(struct Manager *manager);
 
 const struct ManagerCounts *manager_counts(const struct Manager *manager);
-
-/* The kernel's mode: _PROTECTION_INVALID without device authorization in the kernel,
- * PROTECTION_NONE for off, PROTECTION_AUDIT, PROTECTION_KERNEL for enforce. */
-enum Protection kernel_mode(void);

@@ -3,8 +3,6 @@
 
 #include <fnmatch.h>
 
-#include "escape.h"
-
 static bool condition_holds(const struct Condition *condition, const struct Device *device)
 {
 	switch (condition->type) {
@@ -40,19 +38,18 @@ void policy_decide(const struct Policy *policy, const struct Device *device, str
 
 char *decision_source(const struct Decision *decision, enum Bus bus)
 {
-	_cleanup_free_ char *text = NULL;
 	const struct Rule *rule = decision->rule;
 	const char *file;
+	char *text;
+	int n;
 
 	if (!rule) {
-		if (asprintf(&text, "default for %s", bus_to_string(bus)) < 0)
-			return NULL;
-		return TAKE_PTR(text);
+		n = asprintf(&text, "default for %s", bus_to_string(bus));
+		return n < 0 ? NULL : text;
 	}
 	file = strrchr(rule->file, '/');
 	file = file ? file + 1 : rule->file;
-	if (rule->name ? asprintf(&text, "%s:%s", file, rule->name) < 0
-		       : asprintf(&text, "%s:%u", file, rule->line) < 0)
-		return NULL;
-	return escape_text(text);
+	n = rule->name ? asprintf(&text, "%s:%s", file, rule->name)
+		       : asprintf(&text, "%s:%u", file, rule->line);
+	return n < 0 ? NULL : text;
 }

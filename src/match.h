@@ -14,5 +14,5 @@ struct Decision {
 void policy_decide(const struct Policy *policy, const struct Device *device, struct Decision *ret);
 
 /* Why @decision is what it is: "FILE:NAME", "FILE:LINE" or "default for BUS". The file is its base
- * name. A new escaped string that the caller frees, NULL when out of memory. */
+ * name. A new string that the caller frees, NULL when out of memory. */
 char *decision_source(const struct Decision *decision, enum Bus bus);

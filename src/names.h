@@ -13,7 +13,7 @@
 
 #define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
 #define ATTR_MODE "mode"
-#define SYSFS_DEVICES "/sys/devices/"
+#define SYSFS_DEVICES "/sys/devices"
 
 /* Policy drop-ins, in rising order of precedence for files of one name (DESIGN: policy). */
 #define POLICY_DIR_VENDOR "/usr/lib/tdx-auth/policy.d"

@@ -73,8 +73,10 @@ int json_print(struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(
 		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int r = text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
+	_cleanup_free_ char *safe = text ? escape_json(text) : NULL;
 
 	(void)json_object_put(object);
-	return r;
+	if (!safe)
+		return -ENOMEM;
+	return puts(safe) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
 }

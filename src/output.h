@@ -27,5 +27,5 @@ int table_print(struct Table *table);
  * process, as in json-c itself. */
 void json_add_string(struct json_object *object, const char *key, const char *value);
 
-/* Prints @object, ends the line, and drops the reference. Returns 0 or -EIO. */
+/* Prints @object, ends the line, and drops the reference. Returns 0, -ENOMEM or -EIO. */
 int json_print(struct json_object *object);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "escape.h"
+#include "io.h"
 #include "log.h"
 #include "names.h"
 #include "policy-parse.h"
@@ -16,15 +17,16 @@ static const char *const policy_dirs[] = {POLICY_DIR_VENDOR, POLICY_DIR_RUNTIME,
 
 _printf_(2, 3) static int refuse(int error, const char *format, ...)
 {
-	_cleanup_free_ char *message = NULL;
+	_cleanup_free_ char *message = NULL, *safe = NULL;
 	va_list ap;
 
 	va_start(ap, format);
 	if (vasprintf(&message, format, ap) < 0)
 		message = NULL;
 	va_end(ap);
+	safe = escape_text(message);
 	log_record(LOG_ERR, MESSAGE_ID_POLICY_REFUSED, NULL, 0, "policy refused: %s",
-		   message ? message : "out of memory");
+		   safe ? safe : "out of memory");
 	return error;
 }
 
@@ -43,28 +45,12 @@ static int check_owner(const char *file, const struct stat *st)
 static int read_whole(int fd, char **ret, size_t *ret_size)
 {
 	_cleanup_free_ char *text = malloc(POLICY_SIZE_MAX + 1);
-	size_t size = 0;
-	char *fitted;
+	ssize_t n = text ? read_full(fd, text, POLICY_SIZE_MAX + 1) : -ENOMEM;
 
-	if (!text)
-		return -ENOMEM;
-	while (size <= POLICY_SIZE_MAX) {
-		ssize_t n = read(fd, text + size, POLICY_SIZE_MAX + 1 - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
-	fitted = realloc(text, size + 1);
-	if (!fitted)
-		return -ENOMEM;
-	text = fitted;
+	if (n < 0)
+		return (int)n;
 	*ret = TAKE_PTR(text);
-	*ret_size = size;
+	*ret_size = (size_t)n;
 	return 0;
 }
 
@@ -91,7 +77,7 @@ static int read_file(const char *file, char **ret, size_t *ret_size)
 static int load_file(struct Policy *policy, const char *file)
 {
 	_cleanup_(policy_error_done) struct PolicyError error = {0};
-	_cleanup_free_ char *text = NULL, *safe = escape_text(file);
+	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = read_file(file, &text, &size);
 
@@ -99,8 +85,7 @@ static int load_file(struct Policy *policy, const char *file)
 		return r;
 	r = policy_parse(policy, file, text, size, &error);
 	if (r == -EBADMSG)
-		return refuse(r, "%s:%u:%u: %s", safe ? safe : "?", error.line, error.column,
-			      error.message);
+		return refuse(r, "%s:%u:%u: %s", file, error.line, error.column, error.message);
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
 }
 
@@ -108,7 +93,7 @@ static int load_file(struct Policy *policy, const char *file)
 
 struct DropIn {
 	char *name;
-	const char *dir;
+	char *dir;
 };
 
 struct DropIns {
@@ -116,30 +101,39 @@ struct DropIns {
 	size_t n;
 };
 
+static void drop_in_done(struct DropIn *item)
+{
+	free(item->name);
+	free(item->dir);
+}
+
 static void drop_ins_done(struct DropIns *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		free(list->items[i].name);
+		drop_in_done(&list->items[i]);
 	free(list->items);
 }
 
+/* A name that is there already is taken over by the later directory. */
 static int add_drop_in(struct DropIns *list, const char *dir, const char *name)
 {
-	struct DropIn *items;
+	struct DropIn item = {strdup(name), strdup(dir)};
+	struct DropIn *items = NULL;
 
+	if (item.name && item.dir)
+		items = reallocarray(list->items, list->n + 1, sizeof(*items));
+	if (!items) {
+		drop_in_done(&item);
+		return -ENOMEM;
+	}
+	list->items = items;
 	for (size_t i = 0; i < list->n; i++)
-		if (streq(list->items[i].name, name)) {
-			list->items[i].dir = dir;
+		if (streq(items[i].name, name)) {
+			drop_in_done(&items[i]);
+			items[i] = item;
 			return 0;
 		}
-	items = reallocarray(list->items, list->n + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	list->items = items;
-	items[list->n] = (struct DropIn){strdup(name), dir};
-	if (!items[list->n].name)
-		return -ENOMEM;
-	list->n++;
+	items[list->n++] = item;
 	return 0;
 }
 
@@ -163,8 +157,11 @@ static int scan_dir(struct DropIns *list, const char *path)
 	struct stat st;
 	int r;
 
+	/* that a link leads nowhere is not that there is no policy */
+	if (!dir && errno == ENOENT && lstat(path, &st) < 0 && errno == ENOENT)
+		return 0;
 	if (!dir)
-		return errno == ENOENT ? 0 : refuse(-errno, "%s: %s", path, strerror(errno));
+		return refuse(-errno, "%s: %s", path, strerror(errno));
 	if (fstat(dirfd(dir), &st) < 0)
 		return refuse(-errno, "%s: %s", path, strerror(errno));
 	r = check_owner(path, &st);
@@ -197,13 +194,17 @@ static bool is_masked(const char *file)
 	return n == (ssize_t)strlen("/dev/null") && memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
-static int load_drop_ins(struct Policy *policy)
+static int load_drop_ins(struct Policy *policy, const char *root)
 {
 	_cleanup_(drop_ins_done) struct DropIns list = {0};
 	int r;
 
 	for (size_t i = 0; i < ELEMENTSOF(policy_dirs); i++) {
-		r = scan_dir(&list, policy_dirs[i]);
+		_cleanup_free_ char *dir = NULL;
+
+		if (asprintf(&dir, "%s%s", root, policy_dirs[i]) < 0)
+			return refuse(-ENOMEM, "out of memory");
+		r = scan_dir(&list, dir);
 		if (r < 0)
 			return r;
 	}
@@ -223,16 +224,26 @@ static int load_drop_ins(struct Policy *policy)
 	return 0;
 }
 
-int policy_load(const char *file, struct Policy **ret)
+static int load(const char *file, const char *root, struct Policy **ret)
 {
 	_cleanup_policy_ struct Policy *policy = policy_new();
 	int r;
 
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
-	r = file ? load_file(policy, file) : load_drop_ins(policy);
+	r = file ? load_file(policy, file) : load_drop_ins(policy, root);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(policy);
 	return 0;
+}
+
+int policy_load(const char *file, struct Policy **ret)
+{
+	return load(file, "", ret);
+}
+
+int policy_load_from_root(const char *root, struct Policy **ret)
+{
+	return load(NULL, root, ret);
 }

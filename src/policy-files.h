@@ -13,3 +13,6 @@
  * where it has a place. Returns 0; -EBADMSG or another negative errno after the log told why;
  * there is no half-read policy. The caller frees *ret. */
 int policy_load(const char *file, struct Policy **ret);
+
+/* The drop-ins below the directory @root, instead of those of the running system. */
+int policy_load_from_root(const char *root, struct Policy **ret);

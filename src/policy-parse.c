@@ -6,13 +6,11 @@
 #include <stdarg.h>
 #include <yaml.h>
 
-#include "escape.h"
 #include "suggest.h"
 
 struct Parser {
 	yaml_parser_t yaml;
 	yaml_event_t event; /* the current one; consumed by advance() */
-	unsigned depth;
 	struct Policy *policy;
 	struct Rule rule; /* the rule being read */
 	bool match_seen, action_seen, version_seen;
@@ -31,6 +29,7 @@ struct Key {
 };
 
 #define MAX_KEYS 16
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 /* --- errors --- */
 
@@ -99,29 +98,26 @@ static bool has_anchor_or_tag(const yaml_event_t *event)
 	}
 }
 
+static bool has_directive(const yaml_event_t *event)
+{
+	return event->type == YAML_DOCUMENT_START_EVENT &&
+	       (event->data.document_start.version_directive ||
+		event->data.document_start.tag_directives.start !=
+			event->data.document_start.tag_directives.end);
+}
+
 /* Makes the next event the current one. */
 static int advance(struct Parser *p)
 {
 	yaml_event_delete(&p->event);
 	if (!yaml_parser_parse(&p->yaml, &p->event))
 		return fail_yaml(p);
+	if (has_directive(&p->event))
+		return fail(p, p->event.start_mark,
+			    "directives are not part of the policy language");
 	if (p->event.type == YAML_ALIAS_EVENT || has_anchor_or_tag(&p->event))
 		return fail(p, p->event.start_mark,
 			    "anchors, aliases and tags are not part of the policy language");
-	switch (p->event.type) {
-	case YAML_MAPPING_START_EVENT:
-	case YAML_SEQUENCE_START_EVENT:
-		if (++p->depth > POLICY_DEPTH_MAX)
-			return fail(p, p->event.start_mark, "nested deeper than %d levels",
-				    POLICY_DEPTH_MAX);
-		break;
-	case YAML_MAPPING_END_EVENT:
-	case YAML_SEQUENCE_END_EVENT:
-		p->depth--;
-		break;
-	default:
-		break;
-	}
 	return 0;
 }
 
@@ -147,6 +143,19 @@ static int expect(struct Parser *p, yaml_event_type_t type, const char *key, con
 	return 0;
 }
 
+/* What YAML reads as null: nothing, ~ and null, unless quoted. An empty string is no value either.
+ */
+static bool is_null(const yaml_event_t *event)
+{
+	const char *value = (const char *)event->data.scalar.value;
+
+	if (!*value)
+		return true;
+	return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       (streq(value, "~") || streq(value, "null") || streq(value, "Null") ||
+		streq(value, "NULL"));
+}
+
 /* The current scalar as a C string, owned by the event; refuses one that is empty or holds NUL. */
 static int expect_text(struct Parser *p, const char *key, const char **ret)
 {
@@ -158,7 +167,7 @@ static int expect_text(struct Parser *p, const char *key, const char **ret)
 	*ret = value = (const char *)p->event.data.scalar.value;
 	if (strlen(value) != p->event.data.scalar.length)
 		return fail(p, p->event.start_mark, "the value of \"%s\" contains a NUL", key);
-	if (!*value)
+	if (is_null(&p->event))
 		return fail(p, p->event.start_mark, "\"%s\" has no value", key);
 	return 0;
 }
@@ -179,7 +188,6 @@ static int dup_text(struct Parser *p, const char *key, char **field)
 static int fail_unknown(struct Parser *p, const char *what, const char *typed,
 			const struct Key *keys)
 {
-	_cleanup_free_ char *safe = escape_text(typed);
 	const char *known[MAX_KEYS];
 	size_t n = 0;
 
@@ -191,9 +199,9 @@ static int fail_unknown(struct Parser *p, const char *what, const char *typed,
 			known[n++] = keys->name;
 	}
 	if (n == 0)
-		return fail(p, p->event.start_mark, "unknown %s \"%s\"", what, safe ? safe : "?");
+		return fail(p, p->event.start_mark, "unknown %s \"%s\"", what, typed);
 	return fail(p, p->event.start_mark, "unknown %s \"%s\", the nearest valid one is \"%s\"",
-		    what, safe ? safe : "?", nearest_word(typed, known, n));
+		    what, typed, nearest_word(typed, known, n));
 }
 
 static const struct Key *find_key(const struct Key *keys, const char *name)
@@ -227,6 +235,8 @@ static int parse_mapping(struct Parser *p, const char *owner, const char *what,
 			return fail(p, p->event.start_mark, "%s must be a word, not %s", what,
 				    event_noun(&p->event));
 		name = (const char *)p->event.data.scalar.value;
+		if (strlen(name) != p->event.data.scalar.length)
+			return fail(p, p->event.start_mark, "%s contains a NUL", what);
 		key = find_key(keys, name);
 		if (!key)
 			return fail_unknown(p, what, name, keys);
@@ -247,7 +257,6 @@ static int parse_mapping(struct Parser *p, const char *owner, const char *what,
 static int parse_action(struct Parser *p, const char *key, enum Action *ret)
 {
 	static const char *const words[] = {"allow", "deny", "kernel"};
-	_cleanup_free_ char *safe = NULL;
 	const char *value;
 	int r = expect_text(p, key, &value);
 
@@ -258,9 +267,8 @@ static int parse_action(struct Parser *p, const char *key, enum Action *ret)
 		return 0;
 	if (streq(value, "remove"))
 		return fail(p, p->event.start_mark, "\"remove\" is not yet known to this version");
-	safe = escape_text(value);
 	return fail(p, p->event.start_mark,
-		    "unknown action \"%s\", the nearest valid one is \"%s\"", safe ? safe : "?",
+		    "unknown action \"%s\", the nearest valid one is \"%s\"", value,
 		    nearest_word(value, words, ELEMENTSOF(words)));
 }
 
@@ -296,7 +304,8 @@ int parse_policy_id(const char *s, const struct BusId *id, uint32_t *ret)
 
 	if (hex)
 		return parse_digits(hex, 16, id->digits, ret);
-	if (!id->decimal_ok)
+	/* 010 is 10 to some readers and 8 to others, the kernel's command line among them */
+	if (!id->decimal_ok || (s[0] == '0' && s[1]))
 		return -EINVAL;
 	return parse_digits(s, 10, 10, ret);
 }
@@ -323,7 +332,6 @@ static int add_condition(struct Parser *p, struct Condition condition)
 static int parse_id_condition(struct Parser *p, const struct Key *key)
 {
 	const struct BusId *id = &bus_info[p->match_bus].ids[key->argument];
-	_cleanup_free_ char *safe = NULL;
 	const char *value;
 	uint32_t number;
 	int r = expect_text(p, key->name, &value);
@@ -332,11 +340,10 @@ static int parse_id_condition(struct Parser *p, const struct Key *key)
 		return r;
 	r = parse_policy_id(value, id, &number);
 	if (r < 0) {
-		safe = escape_text(value);
 		return fail(p, p->event.start_mark,
 			    "\"%s\" is no value for \"%s\": it takes 0x and up to %u hexadecimal "
 			    "digits%s",
-			    safe ? safe : "?", key->name, id->digits,
+			    value, key->name, id->digits,
 			    id->decimal_ok ? ", or a decimal number" : "");
 	}
 	return add_condition(p, (struct Condition){.type = CONDITION_BUS_ID,
@@ -425,7 +432,6 @@ static int compare_names(const void *a, const void *b)
 
 static int parse_name(struct Parser *p, const struct Key *key)
 {
-	_cleanup_free_ char *safe = NULL;
 	char *const *found;
 	int r = dup_text(p, key->name, &p->rule.name);
 
@@ -436,9 +442,8 @@ static int parse_name(struct Parser *p, const struct Key *key)
 		return -ENOMEM;
 	if (*found == p->rule.name)
 		return 0;
-	safe = escape_text(p->rule.name);
 	return fail(p, p->event.start_mark, "a rule named \"%s\" stands in this file already",
-		    safe ? safe : "?");
+		    p->rule.name);
 }
 
 static int parse_rule_action(struct Parser *p, const struct Key *key)
@@ -449,14 +454,12 @@ static int parse_rule_action(struct Parser *p, const struct Key *key)
 
 static int parse_driver(struct Parser *p, const struct Key *key)
 {
-	_cleanup_free_ char *safe = NULL;
 	int r = dup_text(p, key->name, &p->rule.driver);
 
 	if (r < 0 || driver_name_valid(p->rule.driver))
 		return r;
-	safe = escape_text(p->rule.driver);
 	return fail(p, p->event.start_mark, "\"%s\" cannot be the name of a driver",
-		    safe ? safe : "?");
+		    p->rule.driver);
 }
 
 static int parse_reason(struct Parser *p, const struct Key *key)
@@ -618,6 +621,8 @@ int policy_parse(struct Policy *policy, const char *file, const char *text, size
 	if (tab)
 		return fail(&p, mark_at(text, (size_t)(tab - text)),
 			    "a tab: policies are indented and separated with spaces");
+	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
+		return fail(&p, (yaml_mark_t){0}, "begins with a byte order mark; take it out");
 	if (!policy_add_file(policy, file) || !yaml_parser_initialize(&p.yaml))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);

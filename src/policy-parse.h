@@ -9,7 +9,7 @@
 #define POLICY_DEPTH_MAX 16		      /* nested mappings and lists */
 #define POLICY_DRIVER_MAX 63		      /* characters of a driver's name */
 
-/* Where and why a policy was refused. The message is one escaped line without the place. */
+/* Where and why a policy was refused. The message is without the place, and not escaped. */
 struct PolicyError {
 	char *message;
 	unsigned line, column; /* both from 1; column counts characters */

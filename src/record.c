@@ -13,7 +13,8 @@ _printf_(6, 7) static void record(int priority, const char *message_id, const ch
 				  const struct Device *device, const struct Decision *decision,
 				  const char *format, ...)
 {
-	_cleanup_free_ char *source = decision_source(decision, device->bus), *text = NULL,
+	_cleanup_free_ char *raw_source = decision_source(decision, device->bus),
+			    *source = escape_text(raw_source), *text = NULL,
 			    *syspath = escape_text(device->syspath),
 			    *sysname = escape_text(device->sysname),
 			    *modalias = escape_text(device->modalias);
@@ -42,6 +43,12 @@ static void record_success(const struct Device *device, const struct Decision *d
 {
 	_cleanup_free_ char *driver = escape_text(reply->driver);
 
+	if (request->to_default) {
+		record(LOG_INFO, MESSAGE_ID_DECISION, "returned", device, decision,
+		       "left to the kernel again, which %s it",
+		       reply->authorized ? "authorizes" : "refuses");
+		return;
+	}
 	if (!request->authorize) {
 		record(LOG_INFO, MESSAGE_ID_DECISION, "refused", device, decision, "refused");
 		return;
@@ -49,6 +56,14 @@ static void record_success(const struct Device *device, const struct Decision *d
 	record(LOG_INFO, MESSAGE_ID_DECISION, "authorized", device, decision,
 	       "authorized%s%s, driver: %s", request->set_driver ? " only for " : "",
 	       request->driver, isempty(driver) ? "none yet" : driver);
+}
+
+/* The participle of what was wanted. */
+static const char *wanted_word(const struct EnforceRequest *request)
+{
+	if (request->to_default)
+		return "left to the kernel";
+	return request->authorize ? "authorized" : "refused";
 }
 
 void record_outcome(const struct Device *device, const struct Decision *decision,
@@ -60,8 +75,7 @@ void record_outcome(const struct Device *device, const struct Decision *decision
 		break;
 	case -ENODEV:
 		record(LOG_INFO, MESSAGE_ID_VANISHED, "vanished", device, decision,
-		       "vanished before it could be %s",
-		       request->authorize ? "authorized" : "refused");
+		       "vanished before it could be %s", wanted_word(request));
 		break;
 	case -ETIME:
 		record(LOG_ERR, MESSAGE_ID_STALLED, "stalled", device, decision, "not %s yet: %s",
@@ -70,7 +84,7 @@ void record_outcome(const struct Device *device, const struct Decision *decision
 		break;
 	default:
 		record(LOG_ERR, MESSAGE_ID_FAILURE, "failed", device, decision,
-		       "could not be %s: %s", request->authorize ? "authorized" : "refused",
+		       "could not be %s: %s", wanted_word(request),
 		       enforce_explain(reply->step, reply->error));
 		break;
 	}
@@ -120,5 +134,10 @@ void record_vanished(const char *syspath)
 
 void record_unreadable(const char *syspath, int error)
 {
-	record_path(LOG_ERR, MESSAGE_ID_FAILURE, syspath, strerror(-error));
+	_cleanup_free_ char *problem = NULL;
+
+	if (asprintf(&problem, "could not be read, so it was not decided over: %s",
+		     strerror(-error)) < 0)
+		problem = NULL;
+	record_path(LOG_ERR, MESSAGE_ID_FAILURE, syspath, problem ? problem : "out of memory");
 }

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "io.h"
+#include "names.h"
 #include "util.h"
 
 #define ATTR_SIZE_MAX 4096 /* a sysfs text attribute is at most one page, fs/sysfs/file.c */
@@ -34,7 +36,7 @@ int sysfs_identity(int dirfd, dev_t *ret_dev, ino_t *ret_ino)
  * `uevent` that every device has tells which. */
 static int explain_enoent(int dirfd)
 {
-	return faccessat(dirfd, "uevent", F_OK, 0) < 0 ? -ENODEV : -ENOENT;
+	return faccessat(dirfd, ATTR_UEVENT, F_OK, 0) < 0 ? -ENODEV : -ENOENT;
 }
 
 static int open_attr(int dirfd, const char *attr, int flags)
@@ -50,24 +52,16 @@ int sysfs_read(int dirfd, const char *attr, char **ret)
 {
 	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
 	char buffer[ATTR_SIZE_MAX + 1];
-	size_t size = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	while (size < ATTR_SIZE_MAX) {
-		ssize_t n = read(fd, buffer + size, ATTR_SIZE_MAX - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
-	if (size > 0 && buffer[size - 1] == '\n')
-		size--;
-	buffer[size] = '\0';
+	n = read_full(fd, buffer, ATTR_SIZE_MAX);
+	if (n < 0)
+		return (int)n;
+	if (n > 0 && buffer[n - 1] == '\n')
+		n--;
+	buffer[n] = '\0';
 	*ret = strdup(buffer);
 	return *ret ? 0 : -ENOMEM;
 }

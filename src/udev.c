@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "names.h"
+
 #define RECEIVE_BUFFER_SIZE (128 * 1024 * 1024) /* bytes; what systemd-udevd.socket(8) asks for */
 
 int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
@@ -13,8 +15,8 @@ int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void
 	struct udev_list_entry *entry;
 	int r;
 
-	if (!enumerate)
-		return -errno;
+	if (!enumerate || access(SYSFS_DEVICES, F_OK) < 0)
+		return errno ? -errno : -ENOMEM;
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
 		r = udev_enumerate_add_match_subsystem(enumerate, bus_to_string(bus));
 		if (r < 0)
@@ -139,5 +141,5 @@ char *udev_describe(struct udev_hwdb *hwdb, const struct Device *device)
 			return text;
 		free(text);
 	}
-	return strdup(device->label ? device->label : "");
+	return strdup("");
 }

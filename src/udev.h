@@ -5,17 +5,14 @@
 
 #include "device.h"
 
-DEFINE_TRIVIAL_CLEANUP(struct udev *, udev_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_enumerate *, udev_enumerate_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_monitor *, udev_monitor_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_device *, udev_device_unref)
-DEFINE_TRIVIAL_CLEANUP(struct udev_hwdb *, udev_hwdb_unref)
-#define _cleanup_udev_ _cleanup_(udev_unrefp)
 #define _cleanup_udev_device_ _cleanup_(udev_device_unrefp)
-#define _cleanup_udev_hwdb_ _cleanup_(udev_hwdb_unrefp)
 
 /* Calls @visit with the sysfs path of every node of the governed buses, parents first. Stops at
- * the first negative result and returns it; else 0 or a negative errno. */
+ * the first negative result and returns it; else 0 or a negative errno. That there is no sysfs is
+ * an error: to find no device is not to know that there is none. */
 int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
 		       void *userdata);
 
@@ -24,7 +21,7 @@ int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void
  * a negative errno. */
 int udev_kernel_monitor_new(struct udev *udev, struct udev_monitor **ret);
 
-/* What the device is, for people: vendor and model from hwdb(7), from the virtio specification,
- * or in the device's own words. @hwdb may be NULL. A new string that the caller frees, not
- * escaped, "" if nothing is known; NULL when out of memory. */
+/* What the device is, for people: vendor and model from hwdb(7), or from the virtio specification.
+ * @hwdb may be NULL. A new string that the caller frees, not escaped, "" if nothing is known; NULL
+ * when out of memory. */
 char *udev_describe(struct udev_hwdb *hwdb, const struct Device *device);

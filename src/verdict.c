@@ -48,10 +48,19 @@ static const char *judge_by_kernel(const struct Device *device, struct Verdict *
 	return "not on the built-in list";
 }
 
+static int explain(struct Verdict *verdict, const char *source, const char *reason)
+{
+	if (asprintf(&verdict->why, "%s: %s", source, reason) < 0) {
+		verdict->why = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 int verdict_of(const struct Device *device, const struct Decision *decision, struct Verdict *ret)
 {
 	_cleanup_free_ char *source = NULL;
-	const char *exempt = device_exempt(device), *kernel;
+	const char *exempt = device_exempt(device);
 
 	*ret = (struct Verdict){0};
 	if (exempt) {
@@ -62,18 +71,17 @@ int verdict_of(const struct Device *device, const struct Decision *decision, str
 	source = decision_source(decision, device->bus);
 	if (!source)
 		return -ENOMEM;
+	if (decision->driver && device->authorized >= 0 && !device_can_hold_driver(device)) {
+		ret->word = action_to_string(ACTION_DENY);
+		return explain(ret, source, "this kernel cannot hold the device to one driver");
+	}
 	if (decision->action != ACTION_KERNEL) {
 		ret->word = action_to_string(decision->action);
 		ret->driver = decision->driver;
 		ret->why = TAKE_PTR(source);
 		return 0;
 	}
-	kernel = judge_by_kernel(device, ret);
-	if (asprintf(&ret->why, "%s: %s", source, kernel) < 0) {
-		ret->why = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	return explain(ret, source, judge_by_kernel(device, ret));
 }
 
 void verdict_done(struct Verdict *verdict)

@@ -11,39 +11,46 @@
 
 #include "log.h"
 
-#define MAX_WORKERS 8
-#define MAX_STUCK 64 /* given up but not gone; beyond it no replacement is started */
+#define MAX_WORKERS 64	    /* at once, those that were given up included */
+#define MAX_AUTHORIZING 56  /* of them, so that stalled probes always leave some to refuse */
+#define PATIENCE_USEC 50000 /* that a job waits for a busy worker before one more is started */
 
 struct Job {
 	struct Job *next;
-	int dirfd;
+	int dirfd; /* the submitter's */
 	struct EnforceRequest request;
 	worker_done_t done;
 	void *userdata;
 };
 
+struct Queue {
+	struct Job *first, *last;
+};
+
 struct Worker {
 	struct WorkerPool *pool;
-	struct Worker *next; /* among the stuck */
+	struct Worker *next;
 	pid_t pid;
 	int socket;
+	bool given_up;
 	struct Job *job; /* NULL: idle */
 	sd_event_source *io, *deadline, *child;
 };
 
 struct WorkerPool {
 	sd_event *event;
+	sd_event_source *patience;
 	uint64_t deadline_usec;
 	worker_execute_t execute;
-	struct Worker *workers[MAX_WORKERS];
+	struct Worker *workers;
+	unsigned n_warm; /* kept when idle */
 	unsigned n_workers;
-	struct Worker *stuck;
-	unsigned n_stuck;
-	struct Job *first, *last; /* waiting */
+	unsigned n_given_up;
+	struct Queue refusals; /* served first */
+	struct Queue authorizations;
 };
 
-static int start_worker(struct WorkerPool *pool, unsigned slot);
-static void dispatch(struct WorkerPool *pool);
+static void serve(struct WorkerPool *pool);
 
 /* --- in the worker --- */
 
@@ -82,6 +89,7 @@ _Noreturn static void worker_main(int socket, worker_execute_t execute)
 	int dirfd;
 
 	(void)prctl(PR_SET_NAME, "tdx-auth-worker");
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(socket, 3) == 3) /* nothing of the parent's stays open but this and stdio */
@@ -100,89 +108,98 @@ _Noreturn static void worker_main(int socket, worker_execute_t execute)
 
 /* --- in the parent --- */
 
-static void job_free(struct Job *job)
+static void queue_push(struct Queue *queue, struct Job *job)
 {
+	job->next = NULL;
+	if (queue->last)
+		queue->last->next = job;
+	else
+		queue->first = job;
+	queue->last = job;
+}
+
+static struct Job *queue_pop(struct Queue *queue)
+{
+	struct Job *job = queue->first;
+
 	if (!job)
-		return;
-	if (job->dirfd >= 0)
-		(void)close(job->dirfd);
+		return NULL;
+	queue->first = job->next;
+	if (!queue->first)
+		queue->last = NULL;
+	return job;
+}
+
+static void queue_done(struct Queue *queue)
+{
+	struct Job *job;
+
+	while ((job = queue_pop(queue)))
+		free(job);
+}
+
+static struct Queue *next_queue(struct WorkerPool *pool)
+{
+	if (pool->refusals.first)
+		return &pool->refusals;
+	return pool->authorizations.first ? &pool->authorizations : NULL;
+}
+
+static void finish_job(struct Job *job, const struct EnforceReply *reply)
+{
+	job->done(reply, job->userdata);
 	free(job);
+}
+
+static void fail_job(struct Job *job, int error, enum EnforceStep step)
+{
+	finish_job(job, &(struct EnforceReply){.error = error,
+					       .step = step,
+					       .authorized = -1,
+					       .authorized_by = _ORIGIN_INVALID});
 }
 
 static void worker_free(struct Worker *worker)
 {
 	if (!worker)
 		return;
-	sd_event_source_unref(worker->io);
-	sd_event_source_unref(worker->deadline);
-	sd_event_source_unref(worker->child);
+	sd_event_source_disable_unref(worker->io);
+	sd_event_source_disable_unref(worker->deadline);
+	sd_event_source_disable_unref(worker->child);
 	if (worker->socket >= 0)
 		(void)close(worker->socket);
-	job_free(worker->job);
+	free(worker->job);
 	free(worker);
 }
 
-static void finish_job(struct Worker *worker, const struct EnforceReply *reply)
+static void unlink_worker(struct Worker *worker)
 {
-	struct Job *job = TAKE_PTR(worker->job);
+	struct WorkerPool *pool = worker->pool;
+	struct Worker **p = &pool->workers;
 
-	if (worker->deadline)
-		(void)sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
-	if (!job)
-		return;
-	job->done(reply, job->userdata);
-	job_free(job);
+	while (*p != worker)
+		p = &(*p)->next;
+	*p = worker->next;
+	pool->n_workers--;
+	if (worker->given_up)
+		pool->n_given_up--;
 }
 
-static int slot_of(const struct Worker *worker)
-{
-	for (unsigned i = 0; i < worker->pool->n_workers; i++)
-		if (worker->pool->workers[i] == worker)
-			return (int)i;
-	return -1;
-}
-
-static void replace(struct WorkerPool *pool, unsigned slot)
-{
-	int r;
-
-	pool->workers[slot] = NULL;
-	if (pool->n_stuck >= MAX_STUCK) {
-		log_error("%u workers are stuck in the kernel; no more are started", pool->n_stuck);
-		return;
-	}
-	r = start_worker(pool, slot);
-	if (r < 0)
-		log_error("cannot start a worker: %s", strerror(-r));
-}
-
-/* A worker that is gone: after it was given up, or because somebody killed it. */
+/* A worker that is gone: dismissed, given up, or killed by somebody. Its job, if it still has one,
+ * is reported; a new worker is started when there is work for it. */
 static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
 {
 	struct Worker *worker = userdata;
 	struct WorkerPool *pool = worker->pool;
-	int slot = slot_of(worker);
+	struct Job *job = TAKE_PTR(worker->job);
 
-	if (slot < 0) {
-		struct Worker **p = &pool->stuck;
-
-		while (*p != worker)
-			p = &(*p)->next;
-		*p = worker->next;
-		pool->n_stuck--;
-		worker_free(worker);
-		for (unsigned i = 0; i < pool->n_workers; i++)
-			if (!pool->workers[i])
-				replace(pool, i);
-	} else {
+	unlink_worker(worker);
+	worker_free(worker);
+	if (job) {
 		log_warning("worker %d ended unexpectedly", (int)info->si_pid);
-		replace(pool, (unsigned)slot);
-		finish_job(worker, &(struct EnforceReply){.error = -ESHUTDOWN,
-							  .step = STEP_READ,
-							  .authorized = -1});
-		worker_free(worker);
+		fail_job(job, -ESHUTDOWN, STEP_READ);
 	}
-	dispatch(pool);
+	serve(pool);
 	return 0;
 }
 
@@ -191,33 +208,29 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct Worker *worker = userdata;
-	struct WorkerPool *pool = worker->pool;
-	int slot = slot_of(worker);
+	struct Job *job = TAKE_PTR(worker->job);
 
 	(void)kill(worker->pid, SIGKILL);
 	worker->io = sd_event_source_disable_unref(worker->io);
-	worker->next = pool->stuck;
-	pool->stuck = worker;
-	pool->n_stuck++;
-	replace(pool, (unsigned)slot);
-	finish_job(worker,
-		   &(struct EnforceReply){.error = -ETIME,
-					  .step = worker->job->request.authorize ? STEP_AUTHORIZE
-										 : STEP_DEAUTHORIZE,
-					  .authorized = -1});
-	dispatch(pool);
+	worker->given_up = true;
+	worker->pool->n_given_up++;
+	if (job)
+		fail_job(job, -ETIME, job->request.authorize ? STEP_AUTHORIZE : STEP_DEAUTHORIZE);
+	serve(worker->pool);
 	return 0;
 }
 
 static int on_reply(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct Worker *worker = userdata;
+	struct WorkerPool *pool = worker->pool;
 	struct EnforceReply reply;
 	ssize_t n = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
 
-	if (n == (ssize_t)sizeof(reply)) {
-		finish_job(worker, &reply);
-		dispatch(worker->pool);
+	if (n == (ssize_t)sizeof(reply) && worker->job) {
+		(void)sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
+		finish_job(TAKE_PTR(worker->job), &reply);
+		serve(pool);
 	} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
 		/* it died; on_child() clears up */
 		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
@@ -225,42 +238,58 @@ static int on_reply(sd_event_source *source, int fd, uint32_t revents, void *use
 	return 0;
 }
 
-static int start_worker(struct WorkerPool *pool, unsigned slot)
+static int add_sources(struct Worker *worker)
+{
+	sd_event *event = worker->pool->event;
+	int r = sd_event_add_child(event, &worker->child, worker->pid, WEXITED, on_child, worker);
+
+	if (r >= 0)
+		r = sd_event_add_io(event, &worker->io, worker->socket, POLLIN, on_reply, worker);
+	if (r >= 0)
+		r = sd_event_add_time(event, &worker->deadline, CLOCK_MONOTONIC, UINT64_MAX, 0,
+				      on_deadline, worker);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
+	return r;
+}
+
+static int fork_worker(struct Worker *worker)
+{
+	int sockets[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		return -errno;
+	worker->socket = sockets[0];
+	worker->pid = fork();
+	if (worker->pid == 0)
+		worker_main(sockets[1], worker->pool->execute);
+	(void)close(sockets[1]);
+	return worker->pid < 0 ? -errno : 0;
+}
+
+static int start_worker(struct WorkerPool *pool)
 {
 	struct Worker *worker = calloc(1, sizeof(*worker));
-	int sockets[2], r;
+	int r;
 
 	if (!worker)
 		return -ENOMEM;
 	worker->pool = pool;
 	worker->socket = -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
-		r = -errno;
-		worker_free(worker);
-		return r;
-	}
-	worker->socket = sockets[0];
-	worker->pid = fork();
-	if (worker->pid == 0)
-		worker_main(sockets[1], pool->execute);
-	r = worker->pid < 0 ? -errno : 0;
-	(void)close(sockets[1]);
-	if (r == 0)
-		r = sd_event_add_child(pool->event, &worker->child, worker->pid, WEXITED, on_child,
-				       worker);
+	r = fork_worker(worker);
 	if (r >= 0)
-		r = sd_event_add_io(pool->event, &worker->io, worker->socket, POLLIN, on_reply,
-				    worker);
-	if (r >= 0)
-		r = sd_event_add_time(pool->event, &worker->deadline, CLOCK_MONOTONIC, UINT64_MAX,
-				      0, on_deadline, worker);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
+		r = add_sources(worker);
 	if (r < 0) {
+		if (worker->pid > 0) {
+			(void)kill(worker->pid, SIGKILL);
+			(void)waitpid(worker->pid, NULL, 0);
+		}
 		worker_free(worker);
 		return r;
 	}
-	pool->workers[slot] = worker;
+	worker->next = pool->workers;
+	pool->workers = worker;
+	pool->n_workers++;
 	return 0;
 }
 
@@ -301,20 +330,79 @@ static int assign(struct Worker *worker, struct Job *job)
 	return 0;
 }
 
-/* Gives waiting jobs to idle workers. A worker that cannot be sent to is about to be reaped; its
- * job waits for the next. */
-static void dispatch(struct WorkerPool *pool)
+/* A worker whose socket no longer takes anything is about to be reaped. */
+static struct Worker *find_idle(struct WorkerPool *pool)
 {
-	for (unsigned i = 0; pool->first && i < pool->n_workers; i++) {
-		struct Worker *worker = pool->workers[i];
-		struct Job *job = pool->first;
+	int enabled;
 
-		if (!worker || worker->job || assign(worker, job) < 0)
+	for (struct Worker *w = pool->workers; w; w = w->next)
+		if (!w->given_up && !w->job && w->socket >= 0 &&
+		    sd_event_source_get_enabled(w->io, &enabled) >= 0 && enabled != SD_EVENT_OFF)
+			return w;
+	return NULL;
+}
+
+static void fail_all(struct Queue *queue)
+{
+	struct Queue failed = *queue;
+	struct Job *job;
+
+	*queue = (struct Queue){0};
+	while ((job = queue_pop(&failed)))
+		fail_job(job, -EAGAIN, STEP_READ);
+}
+
+/* Jobs have waited and no worker came free. As a stalled probe must not delay another device, one
+ * more is started. Where none may be and all there are are stuck, the jobs fail: to wait for ever
+ * would be to say nothing. */
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct WorkerPool *pool = userdata;
+	unsigned most = pool->refusals.first ? MAX_WORKERS : MAX_AUTHORIZING;
+	int r = pool->n_workers < most ? start_worker(pool) : -EAGAIN;
+
+	if (r < 0 && pool->n_workers == pool->n_given_up) {
+		log_error("%u workers are stuck in the kernel, one more cannot be started: %s",
+			  pool->n_given_up, strerror(-r));
+		fail_all(&pool->refusals);
+		fail_all(&pool->authorizations);
+	}
+	serve(pool);
+	return 0;
+}
+
+/* Ends idle workers beyond the warm ones: they exit at the end of the file and are reaped. */
+static void dismiss_surplus(struct WorkerPool *pool)
+{
+	unsigned n = 0;
+
+	for (struct Worker *w = pool->workers; w; w = w->next) {
+		if (w->given_up || w->socket < 0 || ++n <= pool->n_warm || w->job)
 			continue;
-		pool->first = job->next;
-		if (!pool->first)
-			pool->last = NULL;
-		job->next = NULL;
+		w->io = sd_event_source_disable_unref(w->io);
+		(void)close(w->socket);
+		w->socket = -1;
+	}
+}
+
+/* Gives waiting jobs to idle workers, refusals first. Runs no callback. */
+static void serve(struct WorkerPool *pool)
+{
+	struct Queue *queue;
+	struct Worker *worker;
+
+	while ((queue = next_queue(pool)) && (worker = find_idle(pool))) {
+		if (assign(worker, queue->first) >= 0)
+			(void)queue_pop(queue);
+		else /* it is dying: leave it to on_child() */
+			(void)sd_event_source_set_enabled(worker->io, SD_EVENT_OFF);
+	}
+	if (queue) {
+		(void)sd_event_source_set_time_relative(pool->patience, PATIENCE_USEC);
+		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_ONESHOT);
+	} else {
+		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_OFF);
+		dismiss_surplus(pool);
 	}
 }
 
@@ -322,22 +410,25 @@ int worker_pool_new(sd_event *event, unsigned n, uint64_t deadline_usec, worker_
 		    struct WorkerPool **ret)
 {
 	_cleanup_worker_pool_ struct WorkerPool *pool = NULL;
+	int r;
 
-	if (n < 1 || n > MAX_WORKERS)
+	if (n < 1 || n > WORKERS_WARM_MAX)
 		return -EINVAL;
 	pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return -ENOMEM;
 	pool->event = sd_event_ref(event);
-	pool->n_workers = n;
+	pool->n_warm = n;
 	pool->deadline_usec = deadline_usec;
 	pool->execute = execute;
-	for (unsigned i = 0; i < n; i++) {
-		int r = start_worker(pool, i);
-
-		if (r < 0)
-			return r;
-	}
+	r = sd_event_add_time(event, &pool->patience, CLOCK_MONOTONIC, UINT64_MAX, 0, on_patience,
+			      pool);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(pool->patience, SD_EVENT_OFF);
+	for (unsigned i = 0; r >= 0 && i < n; i++)
+		r = start_worker(pool);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(pool);
 	return 0;
 }
@@ -346,20 +437,15 @@ void worker_pool_free(struct WorkerPool *pool)
 {
 	if (!pool)
 		return;
-	for (unsigned i = 0; i < pool->n_workers; i++)
-		worker_free(pool->workers[i]);
-	while (pool->stuck) {
-		struct Worker *next = pool->stuck->next;
+	while (pool->workers) {
+		struct Worker *next = pool->workers->next;
 
-		worker_free(pool->stuck);
-		pool->stuck = next;
+		worker_free(pool->workers);
+		pool->workers = next;
 	}
-	while (pool->first) {
-		struct Job *next = pool->first->next;
-
-		job_free(pool->first);
-		pool->first = next;
-	}
+	queue_done(&pool->refusals);
+	queue_done(&pool->authorizations);
+	sd_event_source_disable_unref(pool->patience);
 	sd_event_unref(pool->event);
 	free(pool);
 }
@@ -371,20 +457,12 @@ int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceR
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct Job){.request = *request, .done = done, .userdata = userdata};
-	job->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	if (job->dirfd < 0) {
-		int r = -errno;
-
-		job_free(job);
-		return r;
-	}
-	if (pool->last)
-		pool->last->next = job;
-	else
-		pool->first = job;
-	pool->last = job;
-	dispatch(pool);
+	*job = (struct Job){
+		.dirfd = dirfd, .request = *request, .done = done, .userdata = userdata};
+	queue_push(request->authorize || request->to_default ? &pool->authorizations
+							     : &pool->refusals,
+		   job);
+	serve(pool);
 	return 0;
 }
 

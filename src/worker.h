@@ -12,25 +12,29 @@
 
 #define WORKER_DEADLINE_USEC (10 * UINT64_C(1000000))
 
+#define WORKERS_WARM_MAX 8
+
 struct WorkerPool;
 
 typedef void (*worker_execute_t)(int dirfd, const struct EnforceRequest *request,
 				 struct EnforceReply *ret);
 typedef void (*worker_done_t)(const struct EnforceReply *reply, void *userdata);
 
-/* Starts @n workers, 1 to 8, that carry out requests with @execute and are given @deadline_usec
- * microseconds for each. SIGCHLD must be blocked (sd_event_add_child(3)); the workers end when the
- * pool is freed or its process dies. Returns 0 or a negative errno. */
+/* Starts @n workers, 1 to WORKERS_WARM_MAX, that carry out requests with @execute and are given
+ * @deadline_usec microseconds for each; more are started while those are busy and jobs wait.
+ * SIGCHLD must be blocked and not ignored (sd_event_add_child(3)); the workers end when the pool
+ * is freed or its process dies. Returns 0 or a negative errno. */
 int worker_pool_new(sd_event *event, unsigned n, uint64_t deadline_usec, worker_execute_t execute,
 		    struct WorkerPool **ret);
 void worker_pool_free(struct WorkerPool *pool);
 DEFINE_TRIVIAL_CLEANUP(struct WorkerPool *, worker_pool_free)
 #define _cleanup_worker_pool_ _cleanup_(worker_pool_freep)
 
-/* Has a worker carry out @request on @dirfd, which stays the caller's, as soon as one is free.
- * @done is called once, from the event loop, with the outcome: -ETIME in reply->error where the
- * deadline passed, -ESHUTDOWN where the worker died. Not called any more once the pool is freed.
- * Returns 0 or a negative errno; then @done is not called. */
+/* Has a worker carry out @request on @dirfd, which must stay open until @done, as soon as one is
+ * free; requests that refuse go before those that authorize. @done is called once, from the event
+ * loop, with the outcome. reply->error is -ETIME where the deadline passed, -ESHUTDOWN where the
+ * worker died, -EAGAIN where all workers are stuck. Not called any more once the pool is freed.
+ * Returns 0 or -ENOMEM; then @done is not called. */
 int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceRequest *request,
 		       worker_done_t done, void *userdata);
 

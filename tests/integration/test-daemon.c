@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "authd.h"
 #include "test.h"
@@ -30,7 +31,7 @@ static void test_devices_there_at_start_are_decided_over(void **state)
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	testbed_wait_attr(bed, nic, "authorized_driver", "e1000e");
 	testbed_wait_attr(bed, keyboard, "authorized", "0");
@@ -46,7 +47,7 @@ static void test_a_device_plugged_later_is_decided_over(void **state)
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	other = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x100e);
 	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, other, "add");
@@ -64,7 +65,7 @@ static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
 	testbed_uevent(bed, nic, "change");
@@ -84,12 +85,12 @@ static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(voi
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
 	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, second, "add");
 	testbed_wait_attr(bed, second, "authorized", "1");
@@ -97,20 +98,38 @@ static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(voi
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
 }
 
-static void test_another_device_at_the_same_path_is_decided_over_anew(void **state)
+static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 {
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, path, "authorized", "1");
 	testbed_uevent(bed, path, "remove");
 	umockdev_testbed_remove_device(bed->umockdev, path);
 	free(path);
 	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, path, "add");
+	testbed_wait_attr(bed, path, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+/* No event told that the first one went: the path is the same, the device is not. */
+static void test_another_device_at_the_same_path_is_decided_over(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, path, "authorized", "1");
+	testbed_displace(bed, path);
+	free(path);
+	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, path, "change");
 	testbed_wait_attr(bed, path, "authorized", "1");
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
 }
@@ -122,15 +141,62 @@ static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	gone = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x10d3);
 	(void)kill(pid, SIGSTOP); /* so that it sees the event after the device went */
 	testbed_uevent(bed, gone, "add");
 	umockdev_testbed_remove_device(bed->umockdev, gone);
 	(void)kill(pid, SIGCONT);
+	testbed_wait_log(bed, "0000:01:00.0: vanished before it was decided over");
 	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, nic, "add");
 	testbed_wait_attr(bed, nic, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_in_audit_mode_nothing_is_written(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	pid_t pid;
+
+	testbed_mode(bed, "audit");
+	testbed_policy(bed, "version: 1\ndefaults: { \"*\": allow, usb: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, keyboard, "authorized", "0"); /* usb's own attribute has no modes */
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	expect_attr(bed, nic, "authorized", "0");
+}
+
+#define N_DEVICES 400
+#define N_DESCRIPTORS 200
+
+/* More devices than the daemon may have descriptors. */
+static void test_no_device_is_forgotten_in_a_crowd(void **state)
+{
+	struct Testbed *bed = *state;
+	char *devices[N_DEVICES];
+	struct rlimit limit, low;
+	pid_t pid;
+
+	for (int i = 0; i < N_DEVICES; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "0000:%02x:00.%d", i / 8, i % 8);
+		devices[i] = testbed_add_pci(bed, name, 0x8086, 0x10d3);
+	}
+	testbed_policy(bed, allow_nic);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = N_DESCRIPTORS;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	pid = testbed_start(bed, authd_main);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int i = 0; i < N_DEVICES; i++) {
+		expect_attr(bed, devices[i], "authorized", "1"); /* by READY=1 */
+		free(devices[i]);
+	}
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
 }
 
@@ -141,7 +207,7 @@ static void test_stopping_changes_no_device(void **state)
 	pid_t pid;
 
 	testbed_policy(bed, allow_nic);
-	pid = testbed_start(authd_main, bed->policy);
+	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
 	expect_attr(bed, nic, "authorized", "1");
@@ -171,8 +237,11 @@ int main(void)
 		DAEMON_TEST(test_a_device_plugged_later_is_decided_over),
 		DAEMON_TEST(test_own_writes_and_manual_ones_are_not_reverted),
 		DAEMON_TEST(test_what_user_space_decided_earlier_survives_a_kill_and_restart),
-		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over_anew),
+		DAEMON_TEST(test_a_device_plugged_again_is_decided_over_anew),
+		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),
+		DAEMON_TEST(test_in_audit_mode_nothing_is_written),
+		DAEMON_TEST(test_no_device_is_forgotten_in_a_crowd),
 		DAEMON_TEST(test_stopping_changes_no_device),
 		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),
 	};

@@ -78,6 +78,106 @@ static void test_a_policy_with_an_error_is_refused_whole(void **state)
 	assert_null(policy);
 }
 
+/* --- drop-ins --- */
+
+#define VENDOR "/usr/lib/tdx-auth/policy.d"
+#define OWNER "/etc/tdx-auth/policy.d"
+
+static int setup_root(void **state)
+{
+	char *root = strdup("/tmp/tdx-auth-root-XXXXXX");
+
+	*state = mkdtemp(root);
+	return *state ? 0 : -1;
+}
+
+static void in_root(const char *root, const char *format, ...)
+{
+	_cleanup_free_ char *command = NULL, *all = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	assert_true(vasprintf(&command, format, ap) >= 0);
+	va_end(ap);
+	assert_true(asprintf(&all, "cd %s && %s", root, command) >= 0);
+	assert_int_equal(system(all), 0); // NOLINT(bugprone-command-processor,cert-env33-c)
+}
+
+static int teardown_root(void **state)
+{
+	in_root("/", "rm -rf %s", (char *)*state);
+	free(*state);
+	return 0;
+}
+
+/* A drop-in with one rule, named like the default it sets for pci. */
+static void drop_in(const char *root, const char *dir, const char *name, const char *action)
+{
+	in_root(root,
+		"mkdir -p .%s && printf 'version: 1\\ndefaults: { pci: %s }\\nrules: [ { name: %s, "
+		"action: deny, match: { modalias: x } } ]\\n' > .%s/%s",
+		dir, action, action, dir, name);
+}
+
+static void test_drop_ins_are_read_by_name_and_the_owners_goes_first(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+
+	drop_in(*state, VENDOR, "50-b.yaml", "allow");
+	drop_in(*state, VENDOR, "10-a.yaml", "kernel");
+	drop_in(*state, OWNER, "50-b.yaml", "deny");
+	drop_in(*state, OWNER, "60-c.yml", "allow"); /* not a drop-in's name */
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	assert_int_equal(policy->n_rules, 2);
+	assert_string_equal(policy->rules[0].name, "kernel");
+	assert_string_equal(policy->rules[1].name, "deny");
+	assert_int_equal(policy_default(policy, BUS_PCI), ACTION_DENY);
+}
+
+static void test_a_link_to_dev_null_takes_a_drop_in_away(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+
+	drop_in(*state, VENDOR, "50-b.yaml", "allow");
+	in_root(*state, "mkdir -p ." OWNER " && ln -s /dev/null ." OWNER "/50-b.yaml");
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	assert_int_equal(policy->n_rules, 0);
+}
+
+static void test_no_directory_is_a_policy_without_rules(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	assert_int_equal(policy->n_rules, 0);
+	assert_int_equal(policy_default(policy, BUS_USB), ACTION_DENY);
+}
+
+static void test_a_link_that_leads_nowhere_is_refused(void **state)
+{
+	struct Policy *policy = NULL;
+
+	in_root(*state, "mkdir -p ./etc/tdx-auth && ln -s /nonexistent ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -ENOENT);
+	in_root(*state, "rm ." OWNER " && mkdir ." OWNER " && ln -s gone ." OWNER "/50-b.yaml");
+	assert_int_equal(policy_load_from_root(*state, &policy), -ENOENT);
+	assert_null(policy);
+}
+
+static void test_a_directory_others_can_write_is_refused(void **state)
+{
+	struct Policy *policy = NULL;
+
+	drop_in(*state, OWNER, "50-b.yaml", "allow");
+	in_root(*state, "chmod 777 ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	in_root(*state, "chmod 755 ." OWNER " && chown 1 ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	assert_null(policy);
+}
+
+#define ROOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_root, teardown_root)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +186,11 @@ int main(void)
 		cmocka_unit_test(test_a_file_of_another_user_is_refused),
 		cmocka_unit_test(test_what_is_no_file_is_refused),
 		cmocka_unit_test(test_a_policy_with_an_error_is_refused_whole),
+		ROOT_TEST(test_drop_ins_are_read_by_name_and_the_owners_goes_first),
+		ROOT_TEST(test_a_link_to_dev_null_takes_a_drop_in_away),
+		ROOT_TEST(test_no_directory_is_a_policy_without_rules),
+		ROOT_TEST(test_a_link_that_leads_nowhere_is_refused),
+		ROOT_TEST(test_a_directory_others_can_write_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("policy-files", tests, setup, teardown);

@@ -93,7 +93,6 @@ static void test_a_device_that_is_not_there_has_its_own_exit_status(void **state
 	assert_int_equal(run(NULL, &err, "deny", "pci:0000:99:00.0"), EXIT_NO_DEVICE);
 	assert_non_null(strstr(err, "no such device"));
 	assert_int_equal(run(NULL, NULL, "show", "../../etc"), EXIT_NO_DEVICE);
-	assert_int_equal(run(NULL, NULL, "authorize", "pci:.."), EXIT_NO_DEVICE);
 }
 
 static void test_a_root_hub_is_not_denied(void **state)
@@ -131,6 +130,47 @@ static void test_apply_fails_where_the_kernel_cannot_refuse(void **state)
 	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
 	assert_int_equal(run(NULL, &err, "apply", "--policy", bed->policy), EXIT_FAILED);
 	assert_non_null(strstr(err, "this kernel cannot refuse a driver to the device"));
+}
+
+static void test_apply_fails_where_a_device_cannot_be_read(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
+	_cleanup_free_ char *err = NULL, *list = NULL;
+
+	testbed_make_unreadable(bed, nic, "modalias");
+	assert_int_equal(run(NULL, &err, "apply", "--policy", bed->policy), EXIT_FAILED);
+	assert_non_null(strstr(err, NIC ": could not be read, so it was not decided over"));
+	assert_int_equal(run(NULL, &list, "list", "--policy", bed->policy), EXIT_FAILED);
+	assert_non_null(strstr(list, NIC ": cannot be read"));
+}
+
+static void test_a_name_on_two_buses_must_say_its_bus(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *pci = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
+	_cleanup_free_ char *parent = umockdev_testbed_add_device(bed->umockdev, "platform", "host",
+								  NULL, "x", "y", NULL, NULL);
+	_cleanup_free_ char *platform = umockdev_testbed_add_device(
+		bed->umockdev, "platform", NIC, parent, "authorized", "0\n", NULL, NULL);
+	_cleanup_free_ char *err = NULL;
+
+	assert_int_equal(run(NULL, &err, "authorize", NIC), EXIT_FAILED);
+	assert_non_null(strstr(err, "say BUS:NAME"));
+	expect_attr(bed, pci, "authorized", "0");
+	assert_int_equal(run(NULL, NULL, "authorize", "pci:" NIC), EXIT_DONE);
+	expect_attr(bed, pci, "authorized", "1");
+}
+
+static void test_a_mode_nobody_knows_is_no_protection(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
+	_cleanup_free_ char *out = NULL;
+
+	testbed_mode(bed, "permissive");
+	assert_int_equal(run(&out, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	assert_non_null(strstr(out, "UNPROTECTED"));
 }
 
 static void test_apply_with_a_bad_policy_writes_nothing(void **state)
@@ -173,6 +213,9 @@ int main(void)
 		TOOL_TEST(test_a_root_hub_is_not_denied),
 		TOOL_TEST(test_apply_brings_every_device_where_the_policy_wants_it),
 		TOOL_TEST(test_apply_fails_where_the_kernel_cannot_refuse),
+		TOOL_TEST(test_apply_fails_where_a_device_cannot_be_read),
+		TOOL_TEST(test_a_name_on_two_buses_must_say_its_bus),
+		TOOL_TEST(test_a_mode_nobody_knows_is_no_protection),
 		TOOL_TEST(test_apply_with_a_bad_policy_writes_nothing),
 		TOOL_TEST(test_wrong_usage_has_its_own_exit_status),
 	};

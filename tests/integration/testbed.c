@@ -17,6 +17,24 @@
 #define PATIENCE_MSEC 10000
 #define POLL_MSEC 10
 #define MAX_WORDS 16
+#define LOG_MAX 65536
+
+/* A path in the testbed as the rest of the machine sees it. */
+static char *real_path(struct Testbed *bed, const char *path)
+{
+	_cleanup_free_ char *root = umockdev_testbed_get_root_dir(bed->umockdev);
+	char *real;
+
+	assert_true(asprintf(&real, "%s%s", root, path) >= 0);
+	return real;
+}
+
+static void make_dir(struct Testbed *bed, const char *path)
+{
+	_cleanup_free_ char *dir = real_path(bed, path);
+
+	assert_int_equal(g_mkdir_with_parents(dir, 0755), 0);
+}
 
 int testbed_setup(void **state)
 {
@@ -28,12 +46,14 @@ int testbed_setup(void **state)
 		(void)fprintf(stderr, "run this under umockdev-wrapper\n");
 		return -1;
 	}
+	make_dir(bed, "/sys/devices"); /* what tells an empty sysfs from none */
 	bed->policy = strdup("/tmp/tdx-auth-policy-XXXXXX");
 	fd = mkstemp(bed->policy);
 	if (fd < 0)
 		return -1;
 	(void)close(fd);
 	testbed_policy(bed, "version: 1\n");
+	bed->log = memfd_create("log", MFD_CLOEXEC);
 	*state = bed;
 	return 0;
 }
@@ -43,6 +63,7 @@ int testbed_teardown(void **state)
 	struct Testbed *bed = *state;
 
 	g_object_unref(bed->umockdev);
+	(void)close(bed->log);
 	(void)unlink(bed->policy);
 	free(bed->policy);
 	free(bed);
@@ -75,6 +96,37 @@ char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product
 	return umockdev_testbed_add_device(bed->umockdev, "usb", name, NULL, "idVendor", "1d6b\n",
 					   "idProduct", "0104\n", "product", product, "authorized",
 					   "1\n", NULL, "DEVTYPE", "usb_device", NULL);
+}
+
+void testbed_mode(struct Testbed *bed, const char *mode)
+{
+	_cleanup_free_ char *file = real_path(bed, "/sys/kernel/device_authorization/mode");
+	_cleanup_fclose_ FILE *f = NULL;
+
+	make_dir(bed, "/sys/kernel/device_authorization");
+	f = fopen(file, "we");
+	assert_non_null(f);
+	assert_true(fprintf(f, "%s\n", mode) > 0);
+}
+
+void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const char *attr)
+{
+	_cleanup_free_ char *dir = real_path(bed, syspath), *file = NULL;
+
+	assert_true(asprintf(&file, "%s/%s", dir, attr) >= 0);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(file, 0755), 0);
+}
+
+void testbed_displace(struct Testbed *bed, const char *syspath)
+{
+	_cleanup_free_ char *from = real_path(bed, syspath), *to = NULL, *link = NULL, *bus = NULL;
+
+	assert_true(asprintf(&to, "%s-displaced", from) >= 0);
+	assert_int_equal(rename(from, to), 0);
+	assert_true(asprintf(&bus, "/sys/bus/pci/devices%s", strrchr(syspath, '/')) >= 0);
+	link = real_path(bed, bus);
+	assert_int_equal(unlink(link), 0);
 }
 
 void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action)
@@ -216,11 +268,11 @@ static bool await_ready(int fd)
 	return false;
 }
 
-pid_t testbed_start(int (*program)(int, char **), const char *policy)
+pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
 {
 	char name[128];
 	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
-	char *argv[] = {(char *)"daemon", (char *)"--policy", (char *)policy, NULL};
+	char *argv[] = {(char *)"daemon", (char *)"--policy", bed->policy, NULL};
 	pid_t pid;
 
 	(void)fflush(NULL);
@@ -228,7 +280,8 @@ pid_t testbed_start(int (*program)(int, char **), const char *policy)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)setenv("NOTIFY_SOCKET", name, 1);
-		run_child(program, policy ? 3 : 1, argv);
+		(void)dup2(bed->log, STDERR_FILENO);
+		run_child(program, 3, argv);
 	}
 	if (!await_ready(fd)) {
 		(void)kill(pid, SIGKILL);
@@ -236,6 +289,27 @@ pid_t testbed_start(int (*program)(int, char **), const char *policy)
 		fail_msg("the daemon did not say READY=1");
 	}
 	return pid;
+}
+
+static char *read_log(int fd)
+{
+	char *text = calloc(1, LOG_MAX + 1);
+
+	assert_non_null(text);
+	assert_true(pread(fd, text, LOG_MAX, 0) >= 0);
+	return text;
+}
+
+void testbed_wait_log(struct Testbed *bed, const char *text)
+{
+	for (int waited = 0; waited < PATIENCE_MSEC; waited += POLL_MSEC) {
+		_cleanup_free_ char *log = read_log(bed->log);
+
+		if (strstr(log, text))
+			return;
+		(void)poll(NULL, 0, POLL_MSEC);
+	}
+	fail_msg("the daemon did not log \"%s\"", text);
 }
 
 int testbed_stop(pid_t pid, int signal)

@@ -10,6 +10,7 @@
 struct Testbed {
 	UMockdevTestbed *umockdev;
 	char *policy; /* a file that programs can be given, see testbed_policy() */
+	int log;      /* what the program that testbed_start() started writes to standard error */
 };
 
 int testbed_setup(void **state);
@@ -20,6 +21,13 @@ int testbed_teardown(void **state);
 char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device);
 /* A usb device as usbcore makes it: authorized, with the strings it calls itself. */
 char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product);
+
+/* Makes the kernel say which mode its device authorization is in. */
+void testbed_mode(struct Testbed *bed, const char *mode);
+/* Makes reads of an attribute fail, with EISDIR. */
+void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const char *attr);
+/* Puts the device out of its path's way, still alive, as nobody removed it. */
+void testbed_displace(struct Testbed *bed, const char *syspath);
 
 void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action);
 
@@ -37,7 +45,9 @@ void testbed_wait_attr(struct Testbed *bed, const char *syspath, const char *att
  * in *ret_out and *ret_err, which the caller frees; either may be NULL. The words end with NULL. */
 int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ...);
 
-/* Starts a program and waits for its READY=1. */
-pid_t testbed_start(int (*program)(int, char **), const char *policy);
+/* Starts a program under the policy of testbed_policy() and waits for its READY=1. */
+pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **));
+/* Waits until it has logged @text; fails the test after ten seconds. */
+void testbed_wait_log(struct Testbed *bed, const char *text);
 /* Sends @signal and returns the exit status, or minus the signal that ended it. */
 int testbed_stop(pid_t pid, int signal);

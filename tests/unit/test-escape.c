@@ -65,6 +65,20 @@ static void test_sanitize_keeps_valid_utf8_and_replaces_the_rest(void **state)
 	assert_string_equal(invalid, "a\\xff\n");
 }
 
+static void test_letters_that_reorder_a_line_are_shown(void **state)
+{
+	expect_escaped("\xd7\x90", "\\u{5d0}");		  /* Hebrew */
+	expect_escaped("\xf0\x90\xa4\x80", "\\u{10900}"); /* Phoenician */
+}
+
+static void test_json_shows_no_deceptive_character_and_stays_the_same(void **state)
+{
+	_cleanup_free_ char *json =
+		escape_json("\"a\xc2\x9b\x7f\xe2\x80\xae\xf3\xa0\x80\x81 € \\n\"");
+
+	assert_string_equal(json, "\"a\\u009b\\u007f\\u202e\\udb40\\udc01 € \\n\"");
+}
+
 static void test_width_counts_code_points(void **state)
 {
 	assert_int_equal(escaped_width("Gerät"), 5);
@@ -80,6 +94,8 @@ int main(void)
 		cmocka_unit_test(test_backslash_is_doubled_so_escapes_cannot_be_forged),
 		cmocka_unit_test(test_invalid_utf8_becomes_bytes),
 		cmocka_unit_test(test_sanitize_keeps_valid_utf8_and_replaces_the_rest),
+		cmocka_unit_test(test_letters_that_reorder_a_line_are_shown),
+		cmocka_unit_test(test_json_shows_no_deceptive_character_and_stays_the_same),
 		cmocka_unit_test(test_width_counts_code_points),
 	};
 

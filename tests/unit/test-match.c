@@ -186,6 +186,8 @@ static void test_verdict_says_who_decides(void **state)
 		      "rules: [ { name: n, action: deny, match: { pci: { vendor: 0x1234 } } } ]\n");
 	struct Device device = pci(0x1af4, 0x1041, 0x020000);
 	struct Device hub = {.bus = BUS_USB, .sysname = (char *)"usb1"};
+	struct Rule rule = {.file = "p.yaml", .line = 1};
+	struct Verdict verdict;
 
 	expect_verdict(policy, &device, "allow", "virtio-pci",
 		       "default for pci: the built-in list");
@@ -198,6 +200,12 @@ static void test_verdict_says_who_decides(void **state)
 	device.authorized = 0;
 	device.authorized_by = ORIGIN_CMDLINE;
 	expect_verdict(policy, &device, "deny", NULL, "default for pci: the kernel's command line");
+	/* the older vendor attribute: nothing to hold a driver with */
+	rule.driver = (char *)"igb";
+	assert_int_equal(
+		verdict_of(&device, &(struct Decision){ACTION_ALLOW, "igb", &rule}, &verdict), 0);
+	assert_string_equal(verdict.word, "deny");
+	verdict_done(&verdict);
 	expect_verdict(policy, &hub, "-", NULL, "root hub: part of its controller");
 }
 
@@ -243,6 +251,19 @@ static void test_plan_refuses_where_a_driver_cannot_be_held_to(void **state)
 	assert_false(request.authorize);
 }
 
+static void test_plan_gives_a_users_decision_back_to_the_kernel(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request;
+
+	device.authorized = 1;
+	device.authorized_by = ORIGIN_USER;
+	assert_int_equal(plan(&device, ACTION_KERNEL, NULL, &request), PLAN_WRITE);
+	assert_true(request.to_default && !request.authorize);
+	device.authorized_by = ORIGIN_BUILTIN;
+	assert_int_equal(plan(&device, ACTION_KERNEL, NULL, &request), PLAN_NOTHING);
+}
+
 static void test_plan_says_what_the_kernel_cannot(void **state)
 {
 	struct Device device = pci(1, 2, 3);
@@ -274,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_verdict_says_who_decides),
 		cmocka_unit_test(test_plan_writes_only_what_differs),
 		cmocka_unit_test(test_plan_refuses_where_a_driver_cannot_be_held_to),
+		cmocka_unit_test(test_plan_gives_a_users_decision_back_to_the_kernel),
 		cmocka_unit_test(test_plan_says_what_the_kernel_cannot),
 		cmocka_unit_test(test_plan_leaves_root_hubs_alone),
 	};

@@ -137,7 +137,9 @@ static void test_errors_name_their_place_and_the_nearest_valid_key(void **state)
 		{RULE "    match: { usb: { vendor: 0x1 } }\n", 4, 21,
 		 "nearest valid one is \"idVendor\""},
 		{V "defaults: { usbb: deny }\n", 2, 13, "nearest valid one is \"usb\""},
-		{V "\"a\\eb\": 1\n", 2, 1, "unknown key \"a\\x1bb\""},
+		{V "\"a\\eb\": 1\n", 2, 1,
+		 "unknown key \"a\x1b"
+		 "b\""},
 		/* not yet known */
 		{RULE "    count: { max: 1 }\n", 4, 5, "\"count\" is not yet known"},
 		{RULE "    action: remove\n", 4, 13, "\"remove\" is not yet known"},
@@ -169,6 +171,10 @@ static void test_errors_name_their_place_and_the_nearest_valid_key(void **state)
 		{"# nothing\n", 2, 1, "a policy is a mapping"},
 		{"- a\n", 1, 1, "a policy is a mapping"},
 		{V "? [a]\n: b\n", 2, 3, "must be a word"},
+		{RULE "    action: ~\n", 4, 13, "\"action\" has no value"},
+		{RULE "    driver: null\n", 4, 13, "\"driver\" has no value"},
+		{RULE "    match: { modalias: \"\" }\n", 4, 24, "\"modalias\" has no value"},
+		{RULE "    match: { virtio: { device: 010 } }\n", 4, 32, "or a decimal number"},
 		/* duplicates */
 		{V V, 2, 1, "\"version\" is given twice"},
 		{RULE "    action: deny\n    action: deny\n", 5, 5, "\"action\" is given twice"},
@@ -193,6 +199,9 @@ static void test_errors_name_their_place_and_the_nearest_valid_key(void **state)
 		{V "rules: *a\n", 2, 8, "anchors, aliases and tags"},
 		{V "rules: !!seq []\n", 2, 8, "anchors, aliases and tags"},
 		{V "---\n" V, 2, 1, "one document"},
+		{"%YAML 1.1\n---\n" V, 1, 1, "directives"},
+		{"%TAG ! tag:x,2000:\n---\n" V, 1, 1, "directives"},
+		{"\xef\xbb\xbf" V, 1, 1, "byte order mark"},
 		{V "rules: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]\n", 2, 9, "takes a mapping"},
 		{V "x\xff: 1\n", 2, 2, "UTF-8"},
 		{V "x\x01: 1\n", 2, 2, "control characters"},
@@ -213,11 +222,14 @@ static void test_oversized_policy_is_refused(void **state)
 	expect_bad(text, size, 1, 1, "larger than 1048576 bytes");
 }
 
-static void test_nul_in_a_value_is_refused(void **state)
+static void test_nul_in_a_key_or_value_is_refused(void **state)
 {
 	static const char text[] = RULE "    driver: \"a\\0b\"\n";
 
+	static const char key[] = RULE "    \"action\\0\": allow\n";
+
 	expect_bad(text, sizeof(text) - 1, 4, 13, "contains a NUL");
+	expect_bad(key, sizeof(key) - 1, 4, 5, "rule key contains a NUL");
 }
 
 static void test_driver_names(void **state)
@@ -244,7 +256,7 @@ int main(void)
 		cmocka_unit_test(test_many_rules_keep_their_order),
 		cmocka_unit_test(test_errors_name_their_place_and_the_nearest_valid_key),
 		cmocka_unit_test(test_oversized_policy_is_refused),
-		cmocka_unit_test(test_nul_in_a_value_is_refused),
+		cmocka_unit_test(test_nul_in_a_key_or_value_is_refused),
 		cmocka_unit_test(test_driver_names),
 	};
 

@@ -175,7 +175,7 @@ static int print_list(const struct View *view)
 {
 	static const char *const heading[] = {"DEVICE",	    "WHAT",    "DRIVER",
 					      "AUTHORIZED", "VERDICT", "WHY"};
-	static const char *const protection_heading[] = {"BUS", "PROTECTION", ""};
+	static const char *const protection_heading[] = {"BUS", "PROTECTION", "MEANING"};
 	struct Table table = {0};
 	int r;
 

@@ -1,0 +1,273 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Build the guest kernels, once for each source, series and configuration.
+#
+#   kernel.sh build VARIANT...   prints the directory of each, one a line
+#   kernel.sh source             unpacks the source, once, and prints its directory
+#
+# Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), stock (no
+# patches). A directory holds bzImage, config, release and modules/ (usr/lib/modules of that
+# kernel) and never changes once it is there. Everything lives in the cache, nothing in the checkout.
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/tests/vm
+# shellcheck source=tests/vm/lib.sh
+. "$here/lib.sh"
+
+version=6.12
+tarball=/usr/src/linux-source-$version.tar.xz
+patches=$top/kernel-patches/$version
+kernels=$cache/kernel
+# Raised when this script builds something else from the same input.
+recipe=1
+
+source_version() {
+    dpkg-query -W -f '${Version}' "linux-source-$version" 2>/dev/null ||
+        die "linux-source-$version is not installed" "run ./dev setup"
+}
+
+# The patches of the series, in order; none when there is no series yet.
+series() {
+    [ -e "$patches/series" ] || return 0
+    sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$patches/series" | while read -r name; do
+        [ -r "$patches/$name" ] ||
+            die "$patches/series names $name, which is not there" "add the patch or take its line out of the series"
+        printf '%s\n' "$patches/$name"
+    done
+}
+
+# What the patches of the series change: a reworded message builds nothing anew.
+series_diffs() {
+    series | while read -r patch; do
+        sed -n '/^diff --git /,/^-- $/p' "$patch"
+    done
+}
+
+fragments() {
+    printf '%s\n' "$here/kernel/base.config"
+    case $1 in
+    patched | stock) printf '%s\n' "$here/kernel/virtio-builtin.config" ;;
+    patched-modular) printf '%s\n' "$here/kernel/virtio-modular.config" ;;
+    *) die "unknown kernel variant '$1'" "known: patched patched-modular stock" ;;
+    esac
+    case $1 in
+    patched*) printf '%s\n' "$here/kernel/patched.config" ;;
+    esac
+}
+
+key() {
+    {
+        printf '%s %s %s\n' "$recipe" "$(source_version)" "$(gcc -dumpfullversion)"
+        fragments "$1" | xargs cat
+        case $1 in
+        patched*) series_diffs ;;
+        esac
+    } | hash_text
+}
+
+# A git repository of the source as Debian ships it, one commit on the branch "base".
+source_tree() {
+    tree=$kernels/source/linux-$(source_version)
+    if [ -d "$tree" ]; then
+        return 0
+    fi
+    [ -r "$tarball" ] || die "$tarball is not there" "run ./dev setup"
+    say "unpacking $tarball (a minute or two)"
+    rm -rf "$kernels/source/new"
+    mkdir -p "$kernels/source/new"
+    tar -xf "$tarball" --strip-components=1 -C "$kernels/source/new"
+    # -f: Debian's source tree ignores everything in its own .gitignore.
+    (
+        cd "$kernels/source/new"
+        git -c init.defaultBranch=base init -q
+        git config user.name tdx-auth
+        git config user.email tdx-auth@localhost
+        git config commit.gpgSign false
+        git config gc.auto 0
+        git config core.hooksPath /dev/null
+        git add -Af
+        git commit -qm "linux-source-$(source_version)"
+    )
+    publish "$kernels/source/new" "$tree"
+    find "$kernels/source" -mindepth 1 -maxdepth 1 ! -path "$tree" -exec rm -rf {} +
+}
+
+# work_tree VARIANT: brings the tree that VARIANT is built from to source plus series.
+# A stock tree and a patched one, each with its build directories beside it, so that a
+# change of the series rebuilds what it touches.
+work_tree() {
+    case $1 in
+    patched*) work=$kernels/work/patched want=$({ source_version && series_diffs; } | hash_text) ;;
+    *) work=$kernels/work/stock want=$(source_version) ;;
+    esac
+    if [ "$(cat "$work/applied" 2>/dev/null)" = "$want" ]; then
+        return 0
+    fi
+    rm -f "$work/applied"
+    if ! git -C "$work/src" rev-parse -q --verify HEAD >/dev/null 2>&1 ||
+        [ "$(cat "$work/version" 2>/dev/null)" != "$(source_version)" ]; then
+        rm -rf "$work"
+        mkdir -p "$work"
+        git -C "$tree" worktree prune
+        git -C "$tree" worktree add -qf --detach "$work/src" base
+        source_version >"$work/version"
+    fi
+    rm -rf "$(git -C "$work/src" rev-parse --git-path rebase-apply)"
+    git -C "$work/src" reset -q --hard base
+    git -C "$work/src" clean -qfdx
+    case $1 in
+    patched*) apply_series ;;
+    esac
+    printf '%s\n' "$want" >"$work/applied"
+}
+
+apply_series() {
+    series | while read -r patch; do
+        say "applying ${patch##*/}"
+        git -C "$work/src" am -q "$patch" >"$work/am.log" 2>&1 || {
+            cat "$work/am.log" >&2
+            die "$patch does not apply to linux-source-$version $(source_version)" \
+                "rebase the series on that source; nothing was built"
+        }
+    done
+}
+
+# The options of the fragments that .config does not have.
+unmet() {
+    fragments "$1" | while read -r fragment; do
+        [ "${fragment##*/}" = patched.config ] && ! has_gate && continue
+        grep '^CONFIG_' "$fragment"
+    done | while read -r line; do
+        grep -qxF "$line" "$2" || printf '%s\n' "$line"
+    done
+}
+
+has_gate() {
+    grep -qs '^config DEVICE_AUTHORIZATION$' "$work/src/drivers/base/Kconfig"
+}
+
+kmake() {
+    # Times, users and paths out of the objects: they would only cost cache hits.
+    # LOCALVERSION set: the git tree's state must not end up in the release.
+    env CCACHE_DIR="$cache/ccache" CCACHE_MAXSIZE=4G CCACHE_BASEDIR="$work" CCACHE_NOHASHDIR=1 \
+        KBUILD_BUILD_TIMESTAMP=@1 KBUILD_BUILD_USER=tdx-auth KBUILD_BUILD_HOST=lab \
+        nice make -s -C "$work/src" O="$out" CC="ccache gcc" HOSTCC="ccache gcc" \
+        LOCALVERSION="-tdx-auth-$variant" "$@"
+}
+
+# progress LOG PID: the number of object files so far, until PID ends.
+progress() {
+    while kill -0 "$2" 2>/dev/null; do
+        sleep 5
+        if [ -t 2 ]; then
+            printf '\rdev: kernel %s: %s objects ' "$variant" "$(objects)" >&2
+        elif [ "$(($(date +%s) - shown))" -ge 30 ]; then
+            shown=$(date +%s)
+            say "kernel $variant: $(objects) objects, $((shown - began)) s"
+        fi
+    done
+    [ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+objects() {
+    find "$out" -name '*.o' 2>/dev/null | wc -l
+}
+
+compile() {
+    began=$(date +%s)
+    shown=$began
+    kmake -j"$(jobs)" bzImage modules >"$out/build.log" 2>&1 &
+    make_pid=$!
+    progress "$out/build.log" "$make_pid"
+    wait "$make_pid" || {
+        grep -E -m 20 'error|Error|undefined' "$out/build.log" >&2 || tail -n 20 "$out/build.log" >&2
+        die "kernel $variant does not build" "log: $out/build.log"
+    }
+}
+
+configure() {
+    # Variants of one source differ in a few options: start from the other one's objects.
+    if [ "$variant" = patched-modular ] && [ ! -d "$out" ] && [ -d "$work/patched" ]; then
+        rm -rf "$out.new"
+        cp -a "$work/patched" "$out.new"
+        mv "$out.new" "$out"
+    fi
+    mkdir -p "$out"
+    kmake tinyconfig >/dev/null
+    fragments "$variant" | xargs cat >>"$out/.config"
+    kmake olddefconfig >/dev/null 2>&1
+    missing=$(unmet "$variant" "$out/.config")
+    [ -z "$missing" ] || die "kernel $variant: these options were not met:" "$missing" \
+        "a dependency is missing in $here/kernel/*.config"
+}
+
+# What a guest boots and what goes into its image.
+collect() {
+    new=$kernels/new.$variant
+    rm -rf "$new"
+    mkdir -p "$new"
+    cp "$out/arch/x86/boot/bzImage" "$new/bzImage"
+    cp "$out/.config" "$new/config"
+    cp "$out/include/config/kernel.release" "$new/release"
+    kmake modules_install INSTALL_MOD_PATH="$new/root" DEPMOD=true >/dev/null
+    mkdir -p "$new/modules"
+    mv "$new/root/lib/modules"/* "$new/modules/"
+    rm -rf "$new/root"
+    rm -f "$new"/modules/*/build "$new"/modules/*/source
+    run_depmod
+    publish "$new" "$result"
+    # A kernel of a series that is gone is dead weight; keep a few to go back and forth.
+    # shellcheck disable=SC2012 # our own names: VARIANT-HASH
+    ls -dt "$kernels/$variant"-???????????????? | tail -n +4 | xargs -r rm -rf
+}
+
+run_depmod() {
+    stage=$kernels/new.$variant/depmod
+    mkdir -p "$stage/lib"
+    ln -s ../../modules "$stage/lib/modules"
+    PATH=$PATH:/usr/sbin:/sbin depmod -b "$stage" "$(cat "$new/release")"
+    rm -rf "$stage"
+}
+
+build_locked() {
+    [ ! -d "$result" ] || return 0
+    source_tree
+    work_tree "$variant"
+    out=$work/$variant
+    say "building kernel $variant (about 5 minutes the first time, less with a warm ccache)"
+    configure
+    compile
+    collect
+    say "kernel $variant: done in $(($(date +%s) - began)) s"
+}
+
+build() {
+    variant=$1
+    # Here once, because what fails inside a pipe goes unseen.
+    series >/dev/null
+    result=$kernels/$variant-$(key "$variant")
+    [ -d "$result" ] || with_lock kernel build_locked
+    printf '%s\n' "$result"
+}
+
+# A function, so that the shell has read it all before it starts: the file may change meanwhile.
+main() {
+    case ${1-} in
+    build)
+        shift
+        for variant; do
+            build "$variant"
+        done
+        ;;
+    source)
+        with_lock kernel source_tree
+        printf '%s\n' "$kernels/source/linux-$(source_version)"
+        ;;
+    *)
+        die "usage: kernel.sh build VARIANT... | source"
+        ;;
+    esac
+}
+
+main "$@"

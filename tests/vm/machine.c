@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <limits.h>
+
+#include "agent-protocol.h"
+#include "machine.h"
+
+static int find(const struct machine *m, const char *name, char *path)
+{
+	(void)snprintf(path, PATH_MAX, "%s/%s", m->lab, name);
+	if (access(path, R_OK) == 0)
+		return 0;
+	fprintf(stderr, "lab: %s: %s\nlab: lay the lab out with ./dev build\n", path,
+		strerror(errno));
+	return -ENOENT;
+}
+
+static void read_accel(const struct machine *m, char *accel, size_t size)
+{
+	char path[PATH_MAX];
+	_cleanup_fclose_ FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/accel", m->lab);
+	f = fopen(path, "re");
+	if (!f || !fgets(accel, (int)size, f))
+		(void)snprintf(accel, size, "tcg");
+	accel[strcspn(accel, "\n")] = '\0';
+}
+
+static void add_board(const struct machine *m, struct arguments *a)
+{
+	char accel[16];
+
+	read_accel(m, accel, sizeof(accel));
+	arguments_add(a, "qemu-system-x86_64");
+	arguments_option(a, "-accel", "%s", streq(accel, "kvm") ? "kvm" : "tcg,thread=multi");
+	arguments_option(a, "-cpu", "max");
+	arguments_option(a, "-machine", "q35");
+	arguments_option(a, "-smp", "%u", m->options->cpus ? m->options->cpus : 1);
+	arguments_option(a, "-m", "512");
+	arguments_add(a, "-nodefaults");
+	arguments_add(a, "-no-user-config");
+	/* A guest that panics reboots (panic=-1): QEMU then ends, and the harness sees it. */
+	arguments_add(a, "-no-reboot");
+	arguments_option(a, "-display", "none");
+}
+
+static int add_boot(const struct machine *m, struct arguments *a)
+{
+	static const char *const init[] = {
+		[VM_INIT_AGENT] = "root=/dev/vda ro init=" AGENT_PATH,
+		[VM_INIT_SYSTEMD] = "root=/dev/vda rw systemd.unit=lab.target",
+		[VM_INIT_INITRAMFS] = "",
+	};
+	const struct vm_options *o = m->options;
+	char name[64], path[PATH_MAX];
+	int r;
+
+	(void)snprintf(name, sizeof(name), "%s/bzImage", o->kernel);
+	r = find(m, name, path);
+	if (r < 0)
+		return r;
+	arguments_option(a, "-kernel", "%s", path);
+	if (o->init == VM_INIT_INITRAMFS) {
+		r = find(m, "initramfs", path);
+		if (r < 0)
+			return r;
+		arguments_option(a, "-initrd", "%s", path);
+	}
+	arguments_option(a, "-append", "%s%s panic=-1 %s%s %s",
+			 o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ",
+			 o->channel == VM_CHANNEL_SERIAL ? "console=ttyS0" : "console=hvc0",
+			 init[o->init],
+			 o->channel == VM_CHANNEL_SERIAL ? " lab.agent=/dev/ttyS1" : "",
+			 o->cmdline ? o->cmdline : "");
+	return 0;
+}
+
+/* One log for the early console and the real one: the kernel hands over from one to the other. */
+static void add_console(const struct machine *m, struct arguments *a)
+{
+	const struct vm_options *o = m->options;
+
+	if (m->agent_fd < 0)
+		arguments_option(a, "-chardev", "stdio,id=log,mux=on,signal=off,logfile=%s",
+				 m->log);
+	else
+		arguments_option(a, "-chardev", "file,id=log,path=%s,mux=on", m->log);
+	if (!o->no_serial)
+		arguments_option(a, "-serial", "chardev:log");
+	arguments_option(a, "-device", "virtio-serial-pci,id=vserial");
+	arguments_option(a, "-device", "virtconsole,chardev=log");
+	if (m->agent_fd < 0)
+		return;
+	arguments_option(a, "-chardev", "socket,id=agent,fd=%d", m->agent_fd);
+	if (o->channel == VM_CHANNEL_SERIAL)
+		arguments_option(a, "-serial", "chardev:agent");
+	else
+		arguments_option(a, "-device", "virtserialport,chardev=agent,name=" AGENT_PORT);
+}
+
+/* The root disk shows a transitional virtio device, the network card a modern one. */
+static int add_disk_and_network(const struct machine *m, struct arguments *a)
+{
+	char path[PATH_MAX];
+	int r;
+
+	r = find(m, "rootfs.ext4", path);
+	if (r < 0)
+		return r;
+	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=on", path);
+	arguments_option(a, "-device", "virtio-blk-pci,id=rootdisk,drive=root");
+	arguments_option(a, "-netdev", "user,id=network,restrict=on");
+	arguments_option(a, "-device",
+			 "virtio-net-pci,id=nic,netdev=network,disable-legacy=on,romfile=");
+	return 0;
+}
+
+static void add_slots(struct arguments *a)
+{
+	for (int i = 1; i <= VM_SLOTS; i++)
+		arguments_option(a, "-device", "pcie-root-port,id=rp%d,chassis=%d,slot=%d", i, i,
+				 i);
+	for (int i = 1; i <= VM_DISKS; i++)
+		arguments_option(a, "-blockdev", "null-co,node-name=null%d,size=67108864", i);
+}
+
+int machine_arguments(const struct machine *m, struct arguments *a)
+{
+	const struct vm_options *o = m->options;
+	int r;
+
+	add_board(m, a);
+	r = add_boot(m, a);
+	if (r < 0)
+		return r;
+	add_console(m, a);
+	r = add_disk_and_network(m, a);
+	if (r < 0)
+		return r;
+	add_slots(a);
+	for (size_t i = 0; o->devices && o->devices[i]; i++)
+		arguments_option(a, "-device", "%s", o->devices[i]);
+	if (m->qmp_fd >= 0) {
+		arguments_option(a, "-chardev", "socket,id=qmp,fd=%d", m->qmp_fd);
+		arguments_option(a, "-mon", "chardev=qmp,mode=control");
+	}
+	return a->failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "util.h"
+
+/* A guest, and the host that plays with it. Where the kernels and images are: $TDX_AUTH_LAB, the
+ * directory that image.sh lays out. Serial logs go to $TDX_AUTH_LOGS.
+ *
+ * Everything returns a negative errno on failure: -ETIMEDOUT at a deadline, -ECONNRESET when the
+ * guest or QEMU ended. vm_explain() says more. No guest outlives its harness. */
+struct vm;
+
+enum vm_init {
+	/* The agent is init: no systemd, no udev. Up in a second or two. */
+	VM_INIT_AGENT,
+	/* systemd with what the daemon needs and little else; the agent is a service. */
+	VM_INIT_SYSTEMD,
+	/* The agent in an initramfs of busybox and modules, no root disk looked for. */
+	VM_INIT_INITRAMFS,
+};
+
+enum vm_channel {
+	VM_CHANNEL_VIRTIO,
+	/* An ISA serial port: for guests that get no virtio console. */
+	VM_CHANNEL_SERIAL,
+};
+
+struct vm_options {
+	const char *kernel;  /* a variant of kernel.sh */
+	const char *cmdline; /* added at the end; NULL: nothing */
+	enum vm_init init;
+	enum vm_channel channel;
+	const char *const *devices; /* -device arguments, NULL-terminated; NULL: none */
+	unsigned int cpus;	    /* 0: one */
+	bool no_serial;		    /* no ISA serial port: the virtio console is all there is */
+	unsigned int boot_ms;	    /* 0: VM_BOOT_MS */
+};
+
+#define VM_BOOT_MS 120000U
+#define VM_COMMAND_MS 120000U
+
+/* Empty slots for hot plug: buses rp1 to rp8. Block backends for disks: null1 to null4. */
+#define VM_SLOTS 8
+#define VM_DISKS 4
+
+/* Starts QEMU and waits for the agent. *@ret is set also when the guest does not come up, for
+ * vm_explain(); it is NULL only when there was nothing to start. */
+int vm_start(const struct vm_options *options, struct vm **ret);
+
+/* Ends QEMU and waits for it. */
+void vm_free(struct vm *vm);
+DEFINE_TRIVIAL_CLEANUP(struct vm *, vm_free)
+
+/* To @out: what QEMU last refused, whether it still runs, the end of the serial log. */
+void vm_explain(struct vm *vm, FILE *out);
+
+const char *vm_log_path(const struct vm *vm);
+
+/* As guest_run() with VM_COMMAND_MS; @ret may be NULL. */
+int vm_run(struct vm *vm, const char *command, char **ret);
+_printf_(3, 4) int vm_runf(struct vm *vm, char **ret, const char *format, ...);
+
+/* Runs @condition in the guest until it exits with 0; -ETIMEDOUT after @timeout_ms. */
+int vm_wait_for(struct vm *vm, const char *condition, unsigned int timeout_ms);
+
+/* Hot plug. @device is as for -device with an id: "e1000e,id=x,bus=rp1". */
+int vm_device_add(struct vm *vm, const char *device);
+
+/* Asks the guest to let go of the device and waits until it did. */
+int vm_device_del(struct vm *vm, const char *id);
+
+/* Milliseconds from vm_start() to the agent's first word. */
+unsigned int vm_boot_time(const struct vm *vm);

@@ -15,7 +15,7 @@ build="gcc libc6-dev make meson ninja-build pkgconf libudev-dev libsystemd-dev l
 kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl xz-utils linux-source-6.12"
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap
     qemu-system-x86 zstd"
-lint="clang-format clang-tidy shellcheck"
+lint="clang-format clang-tidy python3-git python3-ply shellcheck"
 
 missing() {
     # A package of either architecture spelling counts; dpkg-query says nothing of unknown ones.

@@ -118,11 +118,13 @@ static void test_authctl_authorizes_and_denies_by_hand(void **state)
 static void test_killed_daemon_comes_back_and_changes_nothing(void **state)
 {
 	struct vm *vm = up(state, ALLOW_NIC);
-	char *wanted = vm_plug_pci(vm, NIC_DEVICE, NIC), *before, *pid, *changes;
+	char *wanted = vm_plug_pci(vm, NIC_DEVICE, NIC), *stranger, *before, *pid, *changes;
 
-	free(vm_plug_pci(vm, "nvme,id=nvme1,serial=x,drive=null1,bus=rp2", "1b36:0010"));
+	stranger = vm_plug_pci(vm, "nvme,id=nvme1,serial=x,drive=null1,bus=rp2", "1b36:0010");
 	vm_expect_soon(vm, "[ -e %s/driver ]", wanted);
 	settle(vm);
+	expect_state(vm, wanted, "1", "e1000e");
+	expect_state(vm, stranger, "0", "");
 	before = vm_output(vm, ALL_STATES);
 	vm_expect(vm, 0, AGENT_PATH " uevents /run/uevents /run/uevents.pid");
 	for (int i = 0; i < 3; i++) {
@@ -139,6 +141,7 @@ static void test_killed_daemon_comes_back_and_changes_nothing(void **state)
 	assert_string_equal(changes, "");
 	free(changes);
 	free(before);
+	free(stranger);
 	free(wanted);
 }
 
@@ -175,6 +178,7 @@ static void test_stopped_daemon_changes_nothing(void **state)
 	_cleanup_free_ char *wanted = vm_plug_pci(vm, NIC_DEVICE, NIC), *before = NULL;
 
 	vm_expect_soon(vm, "[ -e %s/driver ]", wanted);
+	expect_state(vm, wanted, "1", "e1000e");
 	before = vm_output(vm, ALL_STATES);
 	vm_expect(vm, 0, "systemctl stop tdx-authd");
 	vm_expect_output(vm, before, ALL_STATES);

@@ -6,7 +6,6 @@
 #include "policy.h"
 
 #define POLICY_SIZE_MAX ((size_t)1024 * 1024) /* bytes */
-#define POLICY_DEPTH_MAX 16		      /* nested mappings and lists */
 #define POLICY_DRIVER_MAX 63		      /* characters of a driver's name */
 
 /* Where and why a policy was refused. The message is without the place, and not escaped. */

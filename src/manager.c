@@ -47,6 +47,7 @@ struct Manager {
 	struct udev_monitor *monitor;
 	void *known; /* tsearch() tree of struct Known by syspath */
 	unsigned generation;
+	struct Pending *first_pending;
 	unsigned pending;
 	struct Waiting *first_waiting, *last_waiting;
 	bool audit;
@@ -55,6 +56,7 @@ struct Manager {
 
 /* A request on its way: what its outcome's record will need. */
 struct Pending {
+	struct Pending *next, **link; /* *link is this one */
 	struct Manager *manager;
 	struct Device *device;
 	struct Decision decision; /* points into the policy, which lives as long as the manager */
@@ -132,11 +134,31 @@ static void pending_free(struct Pending *pending)
 {
 	if (!pending)
 		return;
+	*pending->link = pending->next;
+	if (pending->next)
+		pending->next->link = pending->link;
 	pending->manager->pending--;
 	device_free(pending->device);
 	if (pending->dirfd >= 0)
 		(void)close(pending->dirfd);
 	free(pending);
+}
+
+static struct Pending *pending_new(struct Manager *m)
+{
+	struct Pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->manager = m;
+	pending->dirfd = -1;
+	pending->next = m->first_pending;
+	pending->link = &m->first_pending;
+	if (pending->next)
+		pending->next->link = &pending->next;
+	m->first_pending = pending;
+	m->pending++;
+	return pending;
 }
 
 static void look_at_waiting(struct Manager *m);
@@ -173,13 +195,15 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 static int enforce(struct Manager *m, struct Device **device, const struct Decision *decision,
 		   const struct EnforceRequest *request, int *dirfd)
 {
-	struct Pending *pending = calloc(1, sizeof(*pending));
+	struct Pending *pending = pending_new(m);
 	int r;
 
 	if (!pending)
 		return -ENOMEM;
-	*pending = (struct Pending){m, TAKE_PTR(*device), *decision, *request, take_fd(dirfd), 0};
-	m->pending++;
+	pending->device = TAKE_PTR(*device);
+	pending->decision = *decision;
+	pending->request = *request;
+	pending->dirfd = take_fd(dirfd);
 	r = submit(pending);
 	if (r < 0)
 		pending_free(pending);
@@ -547,6 +571,8 @@ void manager_free(struct Manager *m)
 	if (!m)
 		return;
 	worker_pool_free(m->pool);
+	while (m->first_pending)
+		pending_free(m->first_pending);
 	while ((waiting = next_waiting(m)))
 		free(waiting);
 	tdestroy(m->known, known_free);

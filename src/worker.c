@@ -12,7 +12,6 @@
 #include "log.h"
 
 #define MAX_WORKERS 64	    /* at once, those that were given up included */
-#define MAX_AUTHORIZING 56  /* of them, so that stalled probes always leave some to refuse */
 #define PATIENCE_USEC 50000 /* that a job waits for a busy worker before one more is started */
 
 struct Job {
@@ -358,7 +357,7 @@ static void fail_all(struct Queue *queue)
 static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct WorkerPool *pool = userdata;
-	unsigned most = pool->refusals.first ? MAX_WORKERS : MAX_AUTHORIZING;
+	unsigned most = pool->refusals.first ? MAX_WORKERS : WORKERS_AUTHORIZING_MAX;
 	int r = pool->n_workers < most ? start_worker(pool) : -EAGAIN;
 
 	if (r < 0 && pool->n_workers == pool->n_given_up) {

@@ -13,6 +13,9 @@
 #define WORKER_DEADLINE_USEC (10 * UINT64_C(1000000))
 
 #define WORKERS_WARM_MAX 8
+/* Workers that authorize at once: fewer than there may be, so that stalled probes always leave some
+ * to refuse. */
+#define WORKERS_AUTHORIZING_MAX 56
 
 struct WorkerPool;
 

@@ -21,6 +21,17 @@ static void expect_attr(struct Testbed *bed, const char *syspath, const char *at
 	assert_string_equal(found, value);
 }
 
+static pid_t start(struct Testbed *bed)
+{
+	testbed_policy(bed, allow_nic);
+	return testbed_start(bed, authd_main);
+}
+
+static void stop(pid_t pid)
+{
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
 static void test_devices_there_at_start_are_decided_over(void **state)
 {
 	struct Testbed *bed = *state;
@@ -30,12 +41,11 @@ static void test_devices_there_at_start_are_decided_over(void **state)
 	_cleanup_free_ char *hub = testbed_add_usb(bed, "usb1", "Root Hub\n");
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	testbed_wait_attr(bed, nic, "authorized_driver", "e1000e");
 	testbed_wait_attr(bed, keyboard, "authorized", "0");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 	expect_attr(bed, nvme, "authorized", "0");
 	expect_attr(bed, hub, "authorized", "1");
 }
@@ -46,15 +56,14 @@ static void test_a_device_plugged_later_is_decided_over(void **state)
 	_cleanup_free_ char *nic = NULL, *other = NULL;
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	other = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x100e);
 	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, other, "add");
 	testbed_uevent(bed, nic, "add");
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	expect_attr(bed, other, "authorized", "0");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
@@ -64,8 +73,7 @@ static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
 	_cleanup_free_ char *second = NULL;
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
 	testbed_uevent(bed, nic, "change");
@@ -74,7 +82,7 @@ static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
 	testbed_uevent(bed, second, "add");
 	testbed_wait_attr(bed, second, "authorized", "1");
 	expect_attr(bed, nic, "authorized", "0");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(void **state)
@@ -84,18 +92,17 @@ static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(voi
 	_cleanup_free_ char *second = NULL;
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, nic, "authorized", "1");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
 	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, second, "add");
 	testbed_wait_attr(bed, second, "authorized", "1");
 	expect_attr(bed, nic, "authorized", "0");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_a_device_plugged_again_is_decided_over_anew(void **state)
@@ -104,8 +111,7 @@ static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 	_cleanup_free_ char *path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, path, "authorized", "1");
 	testbed_uevent(bed, path, "remove");
 	umockdev_testbed_remove_device(bed->umockdev, path);
@@ -113,7 +119,7 @@ static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, path, "add");
 	testbed_wait_attr(bed, path, "authorized", "1");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 /* No event told that the first one went: the path is the same, the device is not. */
@@ -123,15 +129,14 @@ static void test_another_device_at_the_same_path_is_decided_over(void **state)
 	_cleanup_free_ char *path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, path, "authorized", "1");
 	testbed_displace(bed, path);
 	free(path);
 	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, path, "change");
 	testbed_wait_attr(bed, path, "authorized", "1");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
@@ -140,8 +145,7 @@ static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
 	_cleanup_free_ char *gone = NULL, *nic = NULL;
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	gone = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x10d3);
 	(void)kill(pid, SIGSTOP); /* so that it sees the event after the device went */
 	testbed_uevent(bed, gone, "add");
@@ -151,7 +155,7 @@ static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
 	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, nic, "add");
 	testbed_wait_attr(bed, nic, "authorized", "1");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_in_audit_mode_nothing_is_written(void **state)
@@ -165,7 +169,7 @@ static void test_in_audit_mode_nothing_is_written(void **state)
 	testbed_policy(bed, "version: 1\ndefaults: { \"*\": allow, usb: deny }\n");
 	pid = testbed_start(bed, authd_main);
 	testbed_wait_attr(bed, keyboard, "authorized", "0"); /* usb's own attribute has no modes */
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 	expect_attr(bed, nic, "authorized", "0");
 }
 
@@ -197,7 +201,7 @@ static void test_no_device_is_forgotten_in_a_crowd(void **state)
 		expect_attr(bed, devices[i], "authorized", "1"); /* by READY=1 */
 		free(devices[i]);
 	}
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 }
 
 static void test_stopping_changes_no_device(void **state)
@@ -206,10 +210,9 @@ static void test_stopping_changes_no_device(void **state)
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	pid_t pid;
 
-	testbed_policy(bed, allow_nic);
-	pid = testbed_start(bed, authd_main);
+	pid = start(bed);
 	testbed_wait_attr(bed, nic, "authorized", "1");
-	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	stop(pid);
 	expect_attr(bed, nic, "authorized", "1");
 	expect_attr(bed, nic, "authorized_driver", "e1000e");
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "test.h"
 #include "util.h"
@@ -12,13 +16,16 @@
 #define N_WORKERS 2
 #define N_JOBS 200
 
+static atomic_int *n_stalled; /* shared with the workers */
+
 /* A kernel that does as the request's driver name says. */
 static void execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
 {
 	*ret = (struct EnforceReply){.authorized = request->authorize};
-	if (streq(request->driver, "stall"))
+	if (streq(request->driver, "stall")) {
+		(void)atomic_fetch_add(n_stalled, 1);
 		(void)pause();
-	else if (streq(request->driver, "die"))
+	} else if (streq(request->driver, "die"))
 		(void)raise(SIGKILL);
 	else if (streq(request->driver, "busy"))
 		*ret = (struct EnforceReply){.error = -EBUSY, .step = STEP_DEAUTHORIZE};
@@ -34,7 +41,7 @@ struct Fixture {
 	int n_replies;
 };
 
-static int setup_pool(void **state, uint64_t deadline_usec)
+static int setup_none(void **state)
 {
 	struct Fixture *f = calloc(1, sizeof(*f));
 	sigset_t set;
@@ -43,7 +50,21 @@ static int setup_pool(void **state, uint64_t deadline_usec)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	*state = f;
+	n_stalled = mmap(NULL, sizeof(*n_stalled), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n_stalled == MAP_FAILED)
+		return -1;
 	f->dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return 0;
+}
+
+static int setup_pool(void **state, uint64_t deadline_usec)
+{
+	struct Fixture *f;
+
+	if (setup_none(state) < 0)
+		return -1;
+	f = *state;
 	if (sd_event_new(&f->event) < 0)
 		return -1;
 	return worker_pool_new(f->event, N_WORKERS, deadline_usec, execute, &f->pool);
@@ -64,6 +85,7 @@ static int teardown(void **state)
 	struct Fixture *f = *state;
 
 	worker_pool_free(f->pool);
+	(void)munmap(n_stalled, sizeof(*n_stalled));
 	(void)close(f->dirfd);
 	sd_event_unref(f->event);
 	free(f);
@@ -166,6 +188,57 @@ static void test_a_worker_that_dies_is_reported_and_replaced(void **state)
 	assert_int_equal(count_replies(f, 0), 1);
 }
 
+/* As many stalls as there may be authorizations at once, and more that wait. */
+static void test_stalled_authorizations_leave_workers_to_refuse(void **state)
+{
+	struct Fixture *f = *state;
+
+	for (int i = 0; i < WORKERS_AUTHORIZING_MAX + 2; i++)
+		submit(f, "stall");
+	while (atomic_load(n_stalled) < WORKERS_AUTHORIZING_MAX)
+		assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+	submit_request(f, "", false);
+	run(f, 1);
+	assert_int_equal(f->replies[0].error, 0);
+	assert_int_equal(f->replies[0].authorized, 0);
+}
+
+/* A request of a program that is gone must not be fulfilled later. Worker and starter hold the one
+ * end of the pipe: the other reads the end of the file when both are dead. */
+static void test_a_worker_dies_with_its_starter(void **state)
+{
+	struct Fixture *f = *state;
+	struct pollfd end = {.events = POLLIN};
+	int ends[2], ended;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)setpgid(0, 0);
+		(void)dup2(ends[1], STDOUT_FILENO);
+		if (sd_event_new(&f->event) < 0 || /* a loop is of no use across fork() */
+		    worker_pool_new(f->event, 1, NO_DEADLINE_USEC, execute, &f->pool) < 0)
+			_exit(EXIT_FAILURE);
+		submit(f, "stall");
+		(void)write(STDOUT_FILENO, "", 1);
+		(void)pause();
+		_exit(EXIT_FAILURE);
+	}
+	(void)close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	end.fd = ends[0];
+	ended = poll(&end, 1, 10000);
+	(void)kill(-pid, SIGKILL); /* a worker that lives on */
+	assert_int_equal(ended, 1);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	(void)close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +250,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stalls_delay_no_other_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_worker_that_dies_is_reported_and_replaced,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stalled_authorizations_leave_workers_to_refuse,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_worker_dies_with_its_starter, setup_none,
+						teardown),
 	};
 
 	return RUN_TESTS("worker", tests);

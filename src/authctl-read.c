@@ -27,7 +27,8 @@ struct View {
 	struct Policy *policy;
 	struct Row *rows;
 	size_t n_rows;
-	bool incomplete; /* a device could not be read */
+	enum Protection mode; /* of the kernel's device authorization */
+	bool incomplete;      /* a device could not be read */
 };
 
 static void row_done(struct Row *row)
@@ -54,6 +55,7 @@ static int view_open(struct View *view, const struct Options *options)
 	if (!view->udev)
 		return -ENOMEM;
 	view->hwdb = udev_hwdb_new(view->udev);
+	view->mode = kernel_mode();
 	return policy_load(options->policy, &view->policy);
 }
 
@@ -68,7 +70,8 @@ static int view_add(struct View *view, struct Device *device, int dirfd)
 		view->rows = rows;
 	policy_decide(view->policy, device, &decision);
 	row.description = udev_describe(view->hwdb, device);
-	if (!rows || !row.description || verdict_of(device, &decision, &row.verdict) < 0) {
+	if (!rows || !row.description ||
+	    verdict_of(device, &decision, view->mode == PROTECTION_AUDIT, &row.verdict) < 0) {
 		row_done(&row);
 		return -ENOMEM;
 	}
@@ -101,17 +104,15 @@ static int on_node(const char *syspath, void *userdata)
 
 static enum Protection bus_protection(const struct View *view, enum Bus bus)
 {
-	enum Protection mode = kernel_mode();
-
 	for (size_t i = 0; i < view->n_rows; i++) {
 		const struct Device *device = view->rows[i].device;
 
 		if (device->bus != bus || device->authorized < 0)
 			continue;
 		/* native: the bus's own attribute; _INVALID: the older vendor attribute */
-		if (bus_info[bus].native || mode == _PROTECTION_INVALID)
+		if (bus_info[bus].native || view->mode == _PROTECTION_INVALID)
 			return PROTECTION_KERNEL;
-		return mode;
+		return view->mode;
 	}
 	return PROTECTION_NONE;
 }
@@ -129,15 +130,6 @@ static bool bus_present(const struct View *view, enum Bus bus)
 static const char *authorized_word(const struct Device *device)
 {
 	return device->authorized < 0 ? NULL : device->authorized ? "yes" : "no";
-}
-
-static char *device_name(const struct Device *device)
-{
-	char *name;
-
-	if (asprintf(&name, "%s:%s", bus_to_string(device->bus), device->sysname) < 0)
-		return NULL;
-	return name;
 }
 
 static char *verdict_text(const struct Verdict *verdict)
@@ -237,7 +229,7 @@ static int print_device(const struct View *view, const struct Row *row, char **m
 	add_fact(&table, "Authorized:", authorized_word(device));
 	add_fact(&table, "Authorized by:", origin_to_string(device->authorized_by));
 	add_fact(&table, "Authorized driver:",
-		 device->authorized_driver && !*device->authorized_driver
+		 device->authorized == 1 && device->authorized_driver && !*device->authorized_driver
 			 ? "any"
 			 : device->authorized_driver);
 	add_fact(&table, "Verdict:", verdict);
@@ -338,7 +330,7 @@ int verb_show(const struct Options *options, char *const *args)
 	int r = find_device(args[0], &dirfd, &device);
 
 	if (r < 0)
-		return r == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
+		return exit_status_of(r);
 	r = view_open(&view, options);
 	if (r < 0) {
 		device_free(device);

@@ -8,6 +8,7 @@
 #include "manager.h"
 #include "output.h"
 #include "policy-files.h"
+#include "protection.h"
 
 /* Why this device cannot be decided over by hand at all, or NULL. */
 static const char *obstacle(const struct Device *device, const struct EnforceRequest *request)
@@ -20,7 +21,22 @@ static const char *obstacle(const struct Device *device, const struct EnforceReq
 		return "this kernel has no \"authorized\" attribute on the device";
 	if (request->set_driver && !device->authorized_driver)
 		return "this kernel cannot hold the device to one driver";
+	if (!bus_info[device->bus].native && kernel_mode() == PROTECTION_AUDIT)
+		return "the kernel is in audit mode and refuses nothing; nothing was written";
 	return NULL;
+}
+
+/* A driver of the name may come later, with a module; more often it is a typing error. */
+static void warn_of_unknown_driver(const struct Device *device, const char *driver)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!*driver ||
+	    asprintf(&path, "/sys/bus/%s/drivers/%s", bus_to_string(device->bus), driver) < 0)
+		return;
+	if (access(path, F_OK) < 0)
+		log_warning("no driver of the %s bus is called \"%s\" now",
+			    bus_to_string(device->bus), driver);
 }
 
 static void print_done(const char *name, const struct EnforceRequest *request,
@@ -37,22 +53,26 @@ static void print_done(const char *name, const struct EnforceRequest *request,
 		(void)printf("%s: denied\n", name);
 }
 
-static int set(const char *name, const struct EnforceRequest *request)
+static int set(const char *typed, const struct EnforceRequest *request)
 {
 	_cleanup_device_ struct Device *device = NULL;
-	_cleanup_free_ char *safe = escape_text(name);
+	_cleanup_free_ char *name = NULL, *safe = NULL;
 	_cleanup_close_ int dirfd = -1;
 	struct EnforceReply reply;
 	const char *problem;
-	int r = find_device(name, &dirfd, &device);
+	int r = find_device(typed, &dirfd, &device);
 
 	if (r < 0)
-		return r == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
+		return exit_status_of(r);
+	name = device_name(device);
+	safe = escape_text(name);
 	problem = obstacle(device, request);
 	if (problem) {
 		log_error("%s: %s", safe ? safe : "?", problem);
 		return EXIT_FAILED;
 	}
+	if (request->set_driver)
+		warn_of_unknown_driver(device, request->driver);
 	r = worker_run_once(dirfd, request, WORKER_DEADLINE_USEC, &reply);
 	if (r < 0) {
 		log_error("cannot start a worker: %s", strerror(-r));
@@ -60,7 +80,7 @@ static int set(const char *name, const struct EnforceRequest *request)
 	}
 	if (reply.error < 0) {
 		log_error("%s: %s", safe ? safe : "?", enforce_explain(reply.step, reply.error));
-		return reply.error == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
+		return exit_status_of(reply.error);
 	}
 	print_done(safe ? safe : "?", request, &reply);
 	return EXIT_DONE;
@@ -68,7 +88,8 @@ static int set(const char *name, const struct EnforceRequest *request)
 
 int verb_authorize(const struct Options *options, char *const *args)
 {
-	struct EnforceRequest request = {.authorize = true, .set_driver = options->driver};
+	struct EnforceRequest request = {
+		.authorize = true, .by_hand = true, .set_driver = options->driver};
 
 	if (options->driver)
 		(void)snprintf(request.driver, sizeof(request.driver), "%s", options->driver);
@@ -78,7 +99,7 @@ int verb_authorize(const struct Options *options, char *const *args)
 int verb_deny(const struct Options *options, char *const *args)
 {
 	(void)options;
-	return set(args[0], &(struct EnforceRequest){.authorize = false});
+	return set(args[0], &(struct EnforceRequest){.by_hand = true});
 }
 
 static int print_counts_json(const struct ManagerCounts *counts)
@@ -107,7 +128,7 @@ static int print_counts(const struct ManagerCounts *counts)
 		       counts->devices, counts->authorized, counts->refused, counts->returned,
 		       counts->unchanged, counts->failed, counts->unsupported);
 
-	return n < 0 || fflush(stdout) != 0 ? -EIO : 0;
+	return n < 0 || fflush(stdout) != 0 ? -errno : 0;
 }
 
 int verb_apply(const struct Options *options, char *const *args)

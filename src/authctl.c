@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "authctl.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 
+#include "escape.h"
 #include "io.h"
 #include "log.h"
 #include "policy-parse.h"
-#include "suggest.h"
 
 enum { OPT_POLICY = 1, OPT_JSON = 2, OPT_DRIVER = 4, OPT_HELP = 8, OPT_VERSION = 16 };
 
@@ -46,7 +47,7 @@ static void print_help(void)
 		     "  --policy FILE  this policy, not the drop-ins in policy.d\n"
 		     "  --driver NAME  with authorize: the only driver that may bind\n"
 		     "  --json         print JSON\n"
-		     "  --help         this text\n"
+		     "  -h, --help     this text\n"
 		     "  --version      the version\n\n"
 		     "See tdx-authctl(1) and tdx-auth.policy(5).\n");
 }
@@ -57,18 +58,29 @@ static int usage_hint(void)
 	return EXIT_USAGE;
 }
 
+/* No guess at what was meant: the nearest verb to "help" is "deny". */
 static const struct Verb *find_verb(const char *name)
 {
-	const char *names[ELEMENTSOF(verbs)];
+	_cleanup_free_ char *safe = escape_text(name);
 
-	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
 		if (streq(verbs[i].name, name))
 			return &verbs[i];
-		names[i] = verbs[i].name;
-	}
-	log_error("unknown verb \"%s\", the nearest is \"%s\"", name,
-		  nearest_word(name, names, ELEMENTSOF(names)));
+	log_error("unknown verb \"%s\"", safe ? safe : "?");
 	return NULL;
+}
+
+int exit_status_of(int error)
+{
+	switch (error) {
+	case -ENODEV:
+	case -ENOTSUP:
+		return EXIT_NO_DEVICE;
+	case -ENOTUNIQ:
+		return EXIT_USAGE;
+	default:
+		return EXIT_FAILED;
+	}
 }
 
 static const char *option_name(int option)
@@ -112,8 +124,9 @@ static int run_verb(const struct Options *options, int seen, int n, char *const 
 	if (!verb || check_options(verb, seen) < 0)
 		return usage_hint();
 	if (n - 1 != verb->n_arguments) {
-		log_error("usage: tdx-authctl %s %s", verb->name, verb->arguments);
-		return EXIT_USAGE;
+		log_error("%s takes %s", verb->name,
+			  verb->n_arguments ? verb->arguments : "no argument");
+		return usage_hint();
 	}
 	if (options->driver && *options->driver && !driver_name_valid(options->driver)) {
 		log_error("\"%s\" cannot be the name of a driver", options->driver);
@@ -130,7 +143,7 @@ int authctl_main(int argc, char **argv)
 
 	open_standard_fds();
 	log_open("tdx-authctl", false);
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
 		switch (c) {
 		case OPT_POLICY:
 			options.policy = optarg;
@@ -141,6 +154,7 @@ int authctl_main(int argc, char **argv)
 		case OPT_JSON:
 			options.json = true;
 			break;
+		case 'h':
 		case OPT_HELP:
 			print_help();
 			return EXIT_DONE;

@@ -12,6 +12,9 @@ enum {
 	EXIT_NO_DEVICE = 4,
 };
 
+/* The exit status for a negative errno of find_device() or of a write. */
+int exit_status_of(int error);
+
 struct Options {
 	const char *policy; /* NULL: the drop-ins */
 	const char *driver; /* NULL: not given */

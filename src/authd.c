@@ -17,9 +17,15 @@ static void print_help(void)
 		     "Authorize devices as the owner's policy says, as they come.\n\n"
 		     "  --policy FILE  this policy, not the drop-ins in policy.d\n"
 		     "  --debug        log decisions that change nothing, too\n"
-		     "  --help         this text\n"
+		     "  -h, --help     this text\n"
 		     "  --version      the version\n\n"
 		     "See tdx-authd(8) and tdx-auth.policy(5).\n");
+}
+
+static int usage_hint(void)
+{
+	(void)fprintf(stderr, "Try \"tdx-authd --help\".\n");
+	return EXIT_USAGE;
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -35,7 +41,7 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
 		switch (c) {
 		case OPT_POLICY:
 			*ret_policy = optarg;
@@ -43,6 +49,7 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 		case OPT_DEBUG:
 			log_set_max_priority(LOG_DEBUG);
 			break;
+		case 'h':
 		case OPT_HELP:
 			print_help();
 			return EXIT_SUCCESS;
@@ -50,11 +57,11 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 			(void)printf("tdx-authd %s\n", PACKAGE_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			return EXIT_USAGE;
+			return usage_hint();
 		}
 	if (optind < argc) {
 		(void)fprintf(stderr, "tdx-authd: unexpected argument: %s\n", argv[optind]);
-		return EXIT_USAGE;
+		return usage_hint();
 	}
 	return -1;
 }
@@ -81,6 +88,7 @@ static int load(const char *file, struct Policy **ret, bool *ret_degraded)
 int authd_main(int argc, char **argv)
 {
 	_cleanup_manager_ struct Manager *manager = NULL;
+	struct ManagerOptions options = manager_defaults;
 	struct Policy *policy = NULL;
 	const char *file = NULL;
 	bool degraded;
@@ -93,7 +101,9 @@ int authd_main(int argc, char **argv)
 	log_open("tdx-authd", true);
 	if (load(file, &policy, &degraded) < 0)
 		return EXIT_FAILURE;
-	if (manager_new(policy, &manager_defaults, &manager) < 0)
+	if (degraded)
+		options.remark = "policy REFUSED, the built-in one is in force; ";
+	if (manager_new(policy, &options, &manager) < 0)
 		return EXIT_FAILURE;
 	if (manager_run(manager) < 0)
 		return EXIT_FAILURE;

@@ -83,3 +83,12 @@ int parse_sysfs_hex(const char *s, uint32_t *ret)
 	*ret = value;
 	return 0;
 }
+
+char *device_name(const struct Device *device)
+{
+	char *name;
+
+	if (asprintf(&name, "%s:%s", bus_to_string(device->bus), device->sysname) < 0)
+		return NULL;
+	return name;
+}

@@ -72,6 +72,9 @@ static inline bool device_can_hold_driver(const struct Device *device)
 	return device->authorized_driver;
 }
 
+/* BUS:NAME, unescaped; the caller frees it. NULL when out of memory. */
+char *device_name(const struct Device *device);
+
 /* Why a device is none of a policy's business, as a phrase, or NULL if it is: usb root hubs and
  * thunderbolt host routers are the controller itself, which was judged on its own bus. */
 const char *device_exempt(const struct Device *device);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "hardened.h"
 #include "names.h"
 #include "sysfs-io.h"
 
@@ -10,6 +11,18 @@ static enum EnforcePlan plan_deny(const struct Device *device, struct EnforceReq
 {
 	*ret = (struct EnforceRequest){.authorize = false};
 	return device->authorized == 0 ? PLAN_NOTHING : PLAN_WRITE;
+}
+
+/* Whether user space held the device to a driver earlier. What the built-in list holds it to counts
+ * also for an owner who allows it again. */
+static bool held_by_user(const struct Device *device)
+{
+	const char *listed = NULL;
+
+	if (device->authorized_by != ORIGIN_USER || isempty(device->authorized_driver))
+		return false;
+	return !hardened_find(device, &listed) || !listed ||
+	       !streq(listed, device->authorized_driver);
 }
 
 static enum EnforcePlan plan_allow(const struct Device *device, const struct Decision *decision,
@@ -20,10 +33,12 @@ static enum EnforcePlan plan_allow(const struct Device *device, const struct Dec
 		(void)plan_deny(device, ret);
 		return PLAN_UNSUPPORTED;
 	}
-	if (device->authorized == 1 &&
+	*ret = (struct EnforceRequest){.authorize = true,
+				       .set_driver = decision->driver,
+				       .forget = !decision->driver && held_by_user(device)};
+	if (device->authorized == 1 && !ret->forget &&
 	    (!decision->driver || streq(device->authorized_driver, decision->driver)))
 		return PLAN_NOTHING;
-	*ret = (struct EnforceRequest){.authorize = true, .set_driver = decision->driver};
 	if (decision->driver)
 		(void)snprintf(ret->driver, sizeof(ret->driver), "%s", decision->driver);
 	return PLAN_WRITE;
@@ -36,6 +51,16 @@ static enum EnforcePlan plan_kernel(const struct Device *device, struct EnforceR
 	return ret->to_default ? PLAN_WRITE : PLAN_NOTHING;
 }
 
+/* Any driver that fits has the device: an `allow` for one driver is more than that. */
+static enum EnforcePlan plan_ungated(const struct Decision *decision, const char **ret_why)
+{
+	if (decision->action == ACTION_ALLOW && !decision->driver)
+		return PLAN_NOTHING;
+	*ret_why = decision->driver ? "this kernel cannot hold the device to one driver"
+				    : "this kernel cannot refuse a driver to the device";
+	return PLAN_UNSUPPORTED;
+}
+
 enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision *decision,
 			      struct EnforceRequest *ret, const char **ret_why)
 {
@@ -45,10 +70,8 @@ enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision
 		return PLAN_NOTHING;
 	if (decision->action == ACTION_KERNEL)
 		return plan_kernel(device, ret);
-	if (device->authorized < 0) {
-		*ret_why = "this kernel cannot refuse a driver to the device";
-		return decision->action == ACTION_DENY ? PLAN_UNSUPPORTED : PLAN_NOTHING;
-	}
+	if (device->authorized < 0)
+		return plan_ungated(decision, ret_why);
 	if (decision->action == ACTION_DENY)
 		return plan_deny(device, ret);
 	return plan_allow(device, decision, ret, ret_why);
@@ -103,16 +126,37 @@ static int note(struct EnforceReply *reply, enum EnforceStep which, int error)
 	return error;
 }
 
+/* The kernel keeps no origin on usb and thunderbolt, and thunderbolt refuses to be told twice. */
+static bool is_off_record(const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	return request->by_hand && reply->authorized_by != _ORIGIN_INVALID &&
+	       reply->authorized_by != ORIGIN_USER;
+}
+
+static int to_default(int dirfd, struct EnforceReply *reply)
+{
+	return note(reply, STEP_DEFAULT, sysfs_write(dirfd, ATTR_AUTHORIZED, "default"));
+}
+
+static int forget(int dirfd, struct EnforceReply *reply)
+{
+	int r = to_default(dirfd, reply);
+
+	return r < 0 ? r : note(reply, STEP_READ, read_state(dirfd, reply));
+}
+
 static int execute_authorize(int dirfd, const struct EnforceRequest *request,
 			     struct EnforceReply *reply)
 {
+	if (request->forget && forget(dirfd, reply) < 0)
+		return reply->error;
 	if (request->set_driver && !streq(reply->authorized_driver, request->driver)) {
 		if (reply->authorized &&
 		    note(reply, STEP_DEAUTHORIZE, set_authorized(dirfd, false)) < 0)
 			return reply->error;
 		if (note(reply, STEP_DRIVER, set_driver(dirfd, request->driver)) < 0)
 			return reply->error;
-	} else if (reply->authorized) {
+	} else if (reply->authorized && !is_off_record(request, reply)) {
 		return 0;
 	}
 	return note(reply, STEP_AUTHORIZE, set_authorized(dirfd, true));
@@ -133,10 +177,10 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 	if (note(ret, STEP_READ, read_state(dirfd, ret)) < 0)
 		return;
 	if (request->to_default)
-		(void)note(ret, STEP_DEFAULT, sysfs_write(dirfd, ATTR_AUTHORIZED, "default"));
+		(void)to_default(dirfd, ret);
 	else if (request->authorize)
 		(void)execute_authorize(dirfd, request, ret);
-	else if (ret->authorized)
+	else if (ret->authorized || is_off_record(request, ret))
 		(void)note(ret, STEP_DEAUTHORIZE, set_authorized(dirfd, false));
 	if (ret->error < 0) {
 		(void)read_state(dirfd, ret);

@@ -9,8 +9,10 @@
 
 struct EnforceRequest {
 	bool authorize;
-	bool to_default;		    /* back to the kernel's own decision, whatever it is */
-	bool set_driver;		    /* hold the device to `driver`, "" for any */
+	bool to_default; /* back to the kernel's own decision, whatever it is */
+	bool by_hand;	 /* a decision to be on record even where it changes nothing */
+	bool forget;	 /* first undo what user space decided before */
+	bool set_driver; /* hold the device to `driver`, "" for any */
 	char driver[POLICY_DRIVER_MAX + 1]; /* with `authorize` alone */
 };
 

@@ -216,6 +216,7 @@ static int decide(struct Manager *m, struct Device **device, int *dirfd)
 {
 	struct EnforceRequest request;
 	struct Decision decision;
+	enum EnforcePlan plan;
 	const char *why;
 
 	m->counts.devices++;
@@ -225,12 +226,14 @@ static int decide(struct Manager *m, struct Device **device, int *dirfd)
 		m->counts.unchanged++;
 		return 0;
 	}
-	if (m->options.keep_user_decisions && (*device)->authorized_by == ORIGIN_USER) {
+	plan = enforce_plan(*device, &decision, &request, &why);
+	if (plan != PLAN_NOTHING && m->options.keep_user_decisions &&
+	    (*device)->authorized_by == ORIGIN_USER) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
 	}
-	switch (enforce_plan(*device, &decision, &request, &why)) {
+	switch (plan) {
 	case PLAN_NOTHING:
 		record_unchanged(*device, &decision);
 		m->counts.unchanged++;
@@ -413,12 +416,13 @@ int manager_apply(struct Manager *m)
 
 static void notify_status(const struct Manager *m)
 {
-	(void)sd_notifyf(0,
-			 "STATUS=%u devices: %u authorized, %u refused, %u returned to the kernel, "
-			 "%u left as they were, %u failed, %u beyond this kernel",
-			 m->counts.devices, m->counts.authorized, m->counts.refused,
-			 m->counts.returned, m->counts.unchanged, m->counts.failed,
-			 m->counts.unsupported);
+	(void)sd_notifyf(
+		0,
+		"STATUS=%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
+		"%u left as they were, %u failed, %u beyond this kernel",
+		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
+		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
+		m->counts.unsupported);
 }
 
 static void handle_event(struct Manager *m, struct udev_device *event)
@@ -516,9 +520,18 @@ static int block_signals(void)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
 	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, children would go unnoticed */
 	(void)signal(SIGPIPE, SIG_IGN);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+/* It means "read your configuration again" to people, and must not end a guard. */
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	log_warning("SIGHUP: the policy is read at start only; \"tdx-authctl apply\" and a restart "
+		    "put a new one in force");
+	return 0;
 }
 
 static int start(struct Manager *m)
@@ -537,6 +550,9 @@ static int start(struct Manager *m)
 	if (r < 0)
 		return r;
 	r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(m->event, NULL, SIGHUP, on_hangup, NULL);
 	if (r < 0)
 		return r;
 	return worker_pool_new(m->event, m->options.n_workers, m->options.deadline_usec,

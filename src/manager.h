@@ -13,6 +13,7 @@ struct ManagerOptions {
 	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
+	const char *remark; /* before the status shown by the service manager; NULL: nothing */
 	unsigned n_workers;
 	uint64_t deadline_usec;
 	worker_execute_t execute; /* enforce_execute(), or what a test puts in its place */

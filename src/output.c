@@ -50,7 +50,9 @@ int table_print(struct Table *table)
 
 	if (r == 0) {
 		print_rows(table);
-		if (fflush(stdout) != 0 || ferror(stdout))
+		if (fflush(stdout) != 0)
+			r = -errno;
+		else if (ferror(stdout))
 			r = -EIO;
 	}
 	for (size_t i = 0; i < table->n_cells; i++)
@@ -78,5 +80,5 @@ int json_print(struct json_object *object)
 	(void)json_object_put(object);
 	if (!safe)
 		return -ENOMEM;
-	return puts(safe) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
+	return puts(safe) >= 0 && fflush(stdout) == 0 ? 0 : -errno;
 }

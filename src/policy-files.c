@@ -33,12 +33,49 @@ _printf_(2, 3) static int refuse(int error, const char *format, ...)
 static int check_owner(const char *file, const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return refuse(-EPERM, "%s: owned by user %u, must be root's", file, st->st_uid);
+		return refuse(-EPERM, "%s: owned by user %u, must be root's%s", file, st->st_uid,
+			      geteuid() == 0 ? "" : " or its reader's");
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(-EPERM,
 			      "%s: writable by others than its owner (mode %04o); chmod go-w", file,
 			      st->st_mode & 07777);
 	return 0;
+}
+
+/* Who may rename what leads to a policy puts another one in its place. In a directory with the
+ * sticky bit nobody may who does not own what is there. */
+static int check_ancestors(const char *path)
+{
+	_cleanup_free_ char *dir = strdup(path);
+	struct stat st;
+	char *slash;
+	int r;
+
+	if (!dir)
+		return refuse(-ENOMEM, "out of memory");
+	while ((slash = strrchr(dir, '/'))) {
+		slash[slash == dir] = '\0';
+		if (stat(dir, &st) < 0)
+			return refuse(-errno, "%s: %s", dir, strerror(errno));
+		if (st.st_mode & S_ISVTX)
+			st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
+		r = check_owner(dir, &st);
+		if (r < 0 || slash == dir)
+			return r;
+	}
+	return 0;
+}
+
+/* Both ways to @path: as it is written, and with its links resolved. */
+static int check_way(const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	int r;
+
+	if (!real)
+		return refuse(-errno, "%s: %s", path, strerror(errno));
+	r = path[0] == '/' ? check_ancestors(path) : 0;
+	return r < 0 ? r : check_ancestors(real);
 }
 
 /* Reads all of @fd, up to one byte more than a policy may have, so that the parser sees it. */
@@ -68,6 +105,9 @@ static int read_file(const char *file, char **ret, size_t *ret_size)
 	if (!S_ISREG(st.st_mode))
 		return refuse(-EINVAL, "%s: not a regular file", file);
 	r = check_owner(file, &st);
+	if (r < 0)
+		return r;
+	r = check_way(file);
 	if (r < 0)
 		return r;
 	r = read_whole(fd, ret, ret_size);
@@ -137,11 +177,24 @@ static int add_drop_in(struct DropIns *list, const char *dir, const char *name)
 	return 0;
 }
 
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), length = strlen(suffix);
+
+	return name[0] != '.' && n > length && streq(name + n - length, suffix);
+}
+
 static bool is_policy_name(const char *name)
 {
-	size_t n = strlen(name), suffix = strlen(POLICY_SUFFIX);
+	return has_suffix(name, POLICY_SUFFIX);
+}
 
-	return name[0] != '.' && n > suffix && streq(name + n - suffix, POLICY_SUFFIX);
+static void warn_ignored(const char *dir, const char *name)
+{
+	_cleanup_free_ char *safe = escape_text(name);
+
+	log_warning("%s/%s: ignored, as its name does not end with " POLICY_SUFFIX, dir,
+		    safe ? safe : "?");
 }
 
 static void closedirp(DIR **dir)
@@ -167,6 +220,9 @@ static int scan_dir(struct DropIns *list, const char *path)
 	r = check_owner(path, &st);
 	if (r < 0)
 		return r;
+	r = check_way(path);
+	if (r < 0)
+		return r;
 	for (;;) {
 		errno = 0;
 		entry = readdir(dir);
@@ -176,6 +232,8 @@ static int scan_dir(struct DropIns *list, const char *path)
 			r = add_drop_in(list, path, entry->d_name);
 			if (r < 0)
 				return refuse(r, "%s: %s", path, strerror(-r));
+		} else if (has_suffix(entry->d_name, ".yml")) {
+			warn_ignored(path, entry->d_name);
 		}
 	}
 }

@@ -77,6 +77,9 @@ static int fail_yaml(struct Parser *p)
 		return -ENOMEM;
 	if (p->yaml.error == YAML_READER_ERROR)
 		mark = mark_at((const char *)p->yaml.input.string.start, p->yaml.problem_offset);
+	if (p->yaml.context && strstr(p->yaml.context, "alias"))
+		return fail(p, mark, "%s %s (a leading * must be quoted: \"*\")", p->yaml.context,
+			    problem);
 	if (p->yaml.context)
 		return fail(p, mark, "%s %s", p->yaml.context, problem);
 	return fail(p, mark, "%s", problem);
@@ -390,12 +393,72 @@ static int parse_bus_match(struct Parser *p, const struct Key *key)
 	return 0;
 }
 
+/* The bus whose devices alone have a modalias that fits @glob; _BUS_INVALID where that cannot be
+ * said: an ACPI modalias is had by platform devices as well. */
+static enum Bus bus_of_modalias(const char *glob)
+{
+	static const enum Bus own[] = {BUS_PCI, BUS_VIRTIO, BUS_USB, BUS_PLATFORM};
+
+	for (size_t i = 0; i < ELEMENTSOF(own); i++) {
+		const char *rest = startswith(glob, bus_to_string(own[i]));
+
+		if (rest && *rest == ':')
+			return own[i];
+	}
+	return _BUS_INVALID;
+}
+
+/* fnmatch(3) takes a bracket that is not closed for itself: a rule that can never fit. */
+static bool has_open_bracket(const char *glob)
+{
+	while ((glob = strpbrk(glob, "[\\"))) {
+		if (*glob == '\\') {
+			glob += glob[1] ? 2 : 1;
+			continue;
+		}
+		/* a bracket that comes first in the list is a member of it */
+		glob += glob[1] == '!' || glob[1] == '^' ? 2 : 1;
+		glob = *glob ? strchr(glob + 1, ']') : NULL;
+		if (!glob)
+			return true;
+	}
+	return false;
+}
+
 static int parse_modalias(struct Parser *p, const struct Key *key)
 {
 	struct Condition condition = {.type = CONDITION_MODALIAS, .bus = _BUS_INVALID};
+	yaml_mark_t mark = p->event.start_mark;
 	int r = dup_text(p, key->name, &condition.text);
 
-	return r < 0 ? r : add_condition(p, condition);
+	if (r >= 0 && has_open_bracket(condition.text))
+		r = fail(p, mark, "\"%s\": a bracket is not closed", condition.text);
+	if (r < 0) {
+		free(condition.text);
+		return r;
+	}
+	condition.bus = bus_of_modalias(condition.text);
+	return add_condition(p, condition);
+}
+
+/* A device is on one bus: conditions that speak of several never fit. */
+static int check_buses(struct Parser *p, yaml_mark_t mark)
+{
+	enum Bus bus = p->match_bus;
+
+	for (size_t i = 0; i < p->rule.n_conditions; i++) {
+		enum Bus other = p->rule.conditions[i].bus;
+
+		if (other == _BUS_INVALID)
+			continue;
+		if (bus != _BUS_INVALID && bus != other)
+			return fail(p, mark,
+				    "a device is on one bus: \"%s\" and a modalias of the %s bus "
+				    "never both match",
+				    bus_to_string(bus), bus_to_string(other));
+		bus = other;
+	}
+	return 0;
 }
 
 static int parse_match(struct Parser *p, const struct Key *key)
@@ -420,7 +483,7 @@ static int parse_match(struct Parser *p, const struct Key *key)
 	if (p->rule.n_conditions == 0)
 		return fail(p, mark, "\"match\" names nothing to match");
 	p->match_seen = true;
-	return 0;
+	return check_buses(p, mark);
 }
 
 /* --- rules --- */
@@ -488,7 +551,7 @@ static int check_rule(struct Parser *p)
 	if (p->rule.driver && p->rule.action != ACTION_ALLOW)
 		return fail(p, p->rule_mark, "\"driver\" goes with \"action: allow\" only");
 	for (size_t i = 0; p->rule.driver && i < p->rule.n_conditions; i++)
-		if (p->rule.conditions[i].type == CONDITION_BUS_ID &&
+		if (p->rule.conditions[i].bus != _BUS_INVALID &&
 		    !bus_info[p->rule.conditions[i].bus].driver_settable)
 			return fail(
 				p, p->rule_mark,

@@ -10,7 +10,8 @@
 
 enum ConditionType {
 	CONDITION_BUS_ID,   /* the device is on `bus` and its id `field` is `number` */
-	CONDITION_MODALIAS, /* its modalias fits the glob `text` */
+	CONDITION_MODALIAS, /* its modalias fits the glob `text`; `bus`: the only one that has such
+			     */
 };
 
 struct Condition {

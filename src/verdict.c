@@ -24,8 +24,19 @@ static const char *kernel_says(const struct Device *device)
 	}
 }
 
+/* In audit mode every device reads as authorized. Which of the command line's lists names it does
+ * not show then. */
+static const char *kernel_word(const struct Device *device, bool audit)
+{
+	if (audit && device->authorized_by == ORIGIN_CMDLINE)
+		return "kernel";
+	if (audit && device->authorized_by == ORIGIN_DEFAULT)
+		return "deny";
+	return device->authorized ? "allow" : "deny";
+}
+
 /* Fills in word and driver, returns the reason. */
-static const char *judge_by_kernel(const struct Device *device, struct Verdict *ret)
+static const char *judge_by_kernel(const struct Device *device, bool audit, struct Verdict *ret)
 {
 	const char *says = kernel_says(device);
 	const char *driver;
@@ -35,17 +46,17 @@ static const char *judge_by_kernel(const struct Device *device, struct Verdict *
 		return "the bus's own default";
 	}
 	if (says) {
-		ret->word = device->authorized ? "allow" : "deny";
+		ret->word = kernel_word(device, audit);
 		ret->driver = isempty(device->authorized_driver) ? NULL : device->authorized_driver;
 		return says;
 	}
 	if (hardened_find(device, &driver)) {
 		ret->word = "allow";
 		ret->driver = driver;
-		return "the built-in list";
+		return "on tdx-auth's list of hardened devices";
 	}
 	ret->word = "deny";
-	return "not on the built-in list";
+	return "not on tdx-auth's list of hardened devices";
 }
 
 static int explain(struct Verdict *verdict, const char *source, const char *reason)
@@ -57,7 +68,8 @@ static int explain(struct Verdict *verdict, const char *source, const char *reas
 	return 0;
 }
 
-int verdict_of(const struct Device *device, const struct Decision *decision, struct Verdict *ret)
+int verdict_of(const struct Device *device, const struct Decision *decision, bool audit,
+	       struct Verdict *ret)
 {
 	_cleanup_free_ char *source = NULL;
 	const char *exempt = device_exempt(device);
@@ -71,7 +83,7 @@ int verdict_of(const struct Device *device, const struct Decision *decision, str
 	source = decision_source(decision, device->bus);
 	if (!source)
 		return -ENOMEM;
-	if (decision->driver && device->authorized >= 0 && !device_can_hold_driver(device)) {
+	if (decision->driver && !device_can_hold_driver(device)) {
 		ret->word = action_to_string(ACTION_DENY);
 		return explain(ret, source, "this kernel cannot hold the device to one driver");
 	}
@@ -81,7 +93,7 @@ int verdict_of(const struct Device *device, const struct Decision *decision, str
 		ret->why = TAKE_PTR(source);
 		return 0;
 	}
-	return explain(ret, source, judge_by_kernel(device, ret));
+	return explain(ret, source, judge_by_kernel(device, audit, ret));
 }
 
 void verdict_done(struct Verdict *verdict)

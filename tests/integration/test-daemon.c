@@ -204,6 +204,20 @@ static void test_no_device_is_forgotten_in_a_crowd(void **state)
 	stop(pid);
 }
 
+static void test_a_hangup_does_not_end_the_daemon(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL;
+	pid_t pid = start(bed);
+
+	(void)kill(pid, SIGHUP);
+	testbed_wait_log(bed, "SIGHUP: the policy is read at start only");
+	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	stop(pid);
+}
+
 static void test_stopping_changes_no_device(void **state)
 {
 	struct Testbed *bed = *state;
@@ -245,6 +259,7 @@ int main(void)
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),
 		DAEMON_TEST(test_in_audit_mode_nothing_is_written),
 		DAEMON_TEST(test_no_device_is_forgotten_in_a_crowd),
+		DAEMON_TEST(test_a_hangup_does_not_end_the_daemon),
 		DAEMON_TEST(test_stopping_changes_no_device),
 		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),
 	};

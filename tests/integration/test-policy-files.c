@@ -176,6 +176,23 @@ static void test_a_directory_others_can_write_is_refused(void **state)
 	assert_null(policy);
 }
 
+static void test_a_way_that_others_can_divert_is_refused(void **state)
+{
+	struct Policy *policy = NULL;
+
+	drop_in(*state, OWNER, "50-b.yaml", "allow");
+	in_root(*state, "chmod 777 ./etc/tdx-auth");
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	in_root(*state, "chmod 755 ./etc/tdx-auth && chown 1 ./etc");
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	in_root(*state, "chown 0 ./etc && mkdir open && chmod 777 open && "
+			"mv ." OWNER " open/policy.d && ln -s ../../open/policy.d ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	in_root(*state, "chmod 1777 open"); /* sticky: others cannot move what is not theirs */
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	policy_free(policy);
+}
+
 #define ROOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_root, teardown_root)
 
 int main(void)
@@ -191,6 +208,7 @@ int main(void)
 		ROOT_TEST(test_no_directory_is_a_policy_without_rules),
 		ROOT_TEST(test_a_link_that_leads_nowhere_is_refused),
 		ROOT_TEST(test_a_directory_others_can_write_is_refused),
+		ROOT_TEST(test_a_way_that_others_can_divert_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("policy-files", tests, setup, teardown);

@@ -172,7 +172,7 @@ static void expect_verdict(const struct Policy *policy, const struct Device *dev
 	struct Verdict verdict;
 
 	policy_decide(policy, device, &decision);
-	assert_int_equal(verdict_of(device, &decision, &verdict), 0);
+	assert_int_equal(verdict_of(device, &decision, false, &verdict), 0);
 	assert_string_equal(verdict.word, word);
 	assert_true(streq_or_null(verdict.driver, driver));
 	assert_string_equal(verdict.why, why);
@@ -190,9 +190,10 @@ static void test_verdict_says_who_decides(void **state)
 	struct Verdict verdict;
 
 	expect_verdict(policy, &device, "allow", "virtio-pci",
-		       "default for pci: the built-in list");
+		       "default for pci: on tdx-auth's list of hardened devices");
 	device.ids[ID_DEVICE] = 0x1045;
-	expect_verdict(policy, &device, "deny", NULL, "default for pci: not on the built-in list");
+	expect_verdict(policy, &device, "deny", NULL,
+		       "default for pci: not on tdx-auth's list of hardened devices");
 	device.ids[ID_VENDOR] = 0x1234;
 	expect_verdict(policy, &device, "deny", NULL, "p.yaml:n");
 	/* what the kernel shows goes before what the list would say */
@@ -202,11 +203,35 @@ static void test_verdict_says_who_decides(void **state)
 	expect_verdict(policy, &device, "deny", NULL, "default for pci: the kernel's command line");
 	/* the older vendor attribute: nothing to hold a driver with */
 	rule.driver = (char *)"igb";
-	assert_int_equal(
-		verdict_of(&device, &(struct Decision){ACTION_ALLOW, "igb", &rule}, &verdict), 0);
+	assert_int_equal(verdict_of(&device, &(struct Decision){ACTION_ALLOW, "igb", &rule}, false,
+				    &verdict),
+			 0);
 	assert_string_equal(verdict.word, "deny");
 	verdict_done(&verdict);
 	expect_verdict(policy, &hub, "-", NULL, "root hub: part of its controller");
+}
+
+static const char *audit_word(enum Origin origin)
+{
+	struct Device device = pci(1, 2, 3);
+	struct Decision decision = {.action = ACTION_KERNEL};
+	struct Verdict verdict;
+	const char *word;
+
+	device.authorized = 1;
+	device.authorized_by = origin;
+	assert_int_equal(verdict_of(&device, &decision, true, &verdict), 0);
+	word = verdict.word;
+	verdict_done(&verdict);
+	return word;
+}
+
+/* In audit mode all devices read as authorized; what is asked is what enforce would do. */
+static void test_verdict_in_audit_mode_is_that_of_enforce(void **state)
+{
+	assert_string_equal(audit_word(ORIGIN_DEFAULT), "deny");
+	assert_string_equal(audit_word(ORIGIN_BUILTIN), "allow");
+	assert_string_equal(audit_word(ORIGIN_CMDLINE), "kernel");
 }
 
 /* --- plans --- */
@@ -251,6 +276,26 @@ static void test_plan_refuses_where_a_driver_cannot_be_held_to(void **state)
 	assert_false(request.authorize);
 }
 
+static void test_plan_lifts_a_restriction_that_no_rule_makes_any_more(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request;
+
+	device.authorized = 1;
+	device.authorized_by = ORIGIN_USER;
+	device.authorized_driver = (char *)"x";
+	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_WRITE);
+	assert_true(request.authorize && request.forget && !request.set_driver);
+	device.authorized_driver = (char *)"";
+	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_NOTHING);
+	/* what the built-in list holds a device to is no earlier rule's */
+	device = pci(0x1af4, 0x1041, 0x020000);
+	device.authorized = 1;
+	device.authorized_by = ORIGIN_USER;
+	device.authorized_driver = (char *)"virtio-pci";
+	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_NOTHING);
+}
+
 static void test_plan_gives_a_users_decision_back_to_the_kernel(void **state)
 {
 	struct Device device = pci(1, 2, 3);
@@ -271,6 +316,8 @@ static void test_plan_says_what_the_kernel_cannot(void **state)
 
 	assert_int_equal(plan(&device, ACTION_DENY, NULL, &request), PLAN_UNSUPPORTED);
 	assert_int_equal(plan(&device, ACTION_ALLOW, NULL, &request), PLAN_NOTHING);
+	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_UNSUPPORTED);
+	assert_false(request.authorize);
 }
 
 static void test_plan_leaves_root_hubs_alone(void **state)
@@ -293,8 +340,10 @@ int main(void)
 		cmocka_unit_test(test_unlisted_devices_are_not),
 		cmocka_unit_test(test_every_acpi_id_must_be_listed),
 		cmocka_unit_test(test_verdict_says_who_decides),
+		cmocka_unit_test(test_verdict_in_audit_mode_is_that_of_enforce),
 		cmocka_unit_test(test_plan_writes_only_what_differs),
 		cmocka_unit_test(test_plan_refuses_where_a_driver_cannot_be_held_to),
+		cmocka_unit_test(test_plan_lifts_a_restriction_that_no_rule_makes_any_more),
 		cmocka_unit_test(test_plan_gives_a_users_decision_back_to_the_kernel),
 		cmocka_unit_test(test_plan_says_what_the_kernel_cannot),
 		cmocka_unit_test(test_plan_leaves_root_hubs_alone),

@@ -49,7 +49,7 @@ static void test_whole_language_of_this_version_is_read(void **state)
 		      "  - action: deny\n"
 		      "    match:\n"
 		      "      virtio: { device: 5 }\n"
-		      "      modalias: \"virtio:*\"\n"
+		      "      modalias: 'virtio:*[]]\\['\n"
 		      "  - { action: kernel, match: { usb: { idVendor: 0x046d } } }\n",
 		    &policy);
 	assert_int_equal(policy->n_rules, 3);
@@ -69,7 +69,7 @@ static void test_whole_language_of_this_version_is_read(void **state)
 	assert_int_equal(rule->conditions[0].bus, BUS_VIRTIO);
 	assert_int_equal(rule->conditions[0].number, 5);
 	assert_int_equal(rule->conditions[1].type, CONDITION_MODALIAS);
-	assert_string_equal(rule->conditions[1].text, "virtio:*");
+	assert_string_equal(rule->conditions[1].text, "virtio:*[]]\\[");
 	assert_int_equal(policy->rules[2].action, ACTION_KERNEL);
 	assert_int_equal(policy_default(policy, BUS_PCI), ACTION_ALLOW);
 	assert_int_equal(policy_default(policy, BUS_USB), ACTION_DENY);
@@ -191,12 +191,19 @@ static void test_errors_name_their_place_and_the_nearest_valid_key(void **state)
 		 3, 5, "cannot be enforced on the usb bus"},
 		{RULE "    match: { pci: { vendor: 0x1 }, usb: { idVendor: 0x1 } }\n", 4, 41,
 		 "never both match"},
+		{RULE "    match: { pci: { vendor: 0x1 }, modalias: \"virtio:*\" }\n", 4, 12,
+		 "\"pci\" and a modalias of the virtio bus never both match"},
+		{RULE "    action: allow\n    driver: x\n    match: { modalias: \"usb:*\" }\n", 3,
+		 5, "cannot be enforced on the usb bus"},
+		{RULE "    match: { modalias: \"pci:[\" }\n", 4, 24, "a bracket is not closed"},
+		{RULE "    match: { modalias: \"pci:[!]\" }\n", 4, 24, "a bracket is not closed"},
 		/* YAML */
 		{V "rules:\n\t- name: r\n", 3, 1, "a tab"},
 		{V "rules: [] #\tcomment\n", 2, 12, "a tab"},
 		{V "rules: [\n", 3, 1, "expected"},
 		{V "rules: &a []\n", 2, 8, "anchors, aliases and tags"},
 		{V "rules: *a\n", 2, 8, "anchors, aliases and tags"},
+		{V "defaults: { *: deny }\n", 2, 14, "a leading * must be quoted"},
 		{V "rules: !!seq []\n", 2, 8, "anchors, aliases and tags"},
 		{V "---\n" V, 2, 1, "one document"},
 		{"%YAML 1.1\n---\n" V, 1, 1, "directives"},

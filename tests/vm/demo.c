@@ -305,8 +305,9 @@ static bool conclude(void)
 	count(counts, cold, ELEMENTSOF(cold));
 	count(counts, hostile, ELEMENTSOF(hostile));
 	count(counts, &owners, 1);
-	printf("\n%u of %u hostile devices got a driver, %u of %u liars one that is not its own; "
-	       "%u of %u wanted devices got theirs\n",
+	printf("\n%u of %u hostile devices got a driver; %u of %u that lie about their class got "
+	       "one "
+	       "that is not theirs; %u of %u wanted devices got theirs\n",
 	       h->wrong, h->all, l->wrong, l->all, w->right, w->all);
 	return h->wrong == 0 && l->wrong == 0 && w->wrong == 0 && w->right == w->all;
 }

@@ -107,6 +107,46 @@ static void test_authctl_authorizes_and_denies_by_hand(void **state)
 	free(device);
 }
 
+/* Where a decision by hand changes nothing it is one all the same, and a restart keeps it. */
+static void test_decision_by_hand_is_on_record_even_where_it_changes_nothing(void **state)
+{
+	struct vm *vm = up(state, NULL);
+	_cleanup_free_ char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	settle(vm);
+	vm_expect(vm, 0, "modprobe e1000e");
+	expect_state(vm, device, "0", "");
+	vm_expect(vm, 0, "tdx-authctl deny pci:$(basename %s)", device);
+	vm_expect_output(vm, "user", "cat %s/authorized_by", device);
+	vm_expect(vm, 0,
+		  "install -D -m 644 " ALLOW_NIC " " OWNER " && systemctl restart tdx-authd");
+	expect_state(vm, device, "0", "");
+	/* An authorized one: its driver and what it is held to stay. */
+	vm_expect(vm, 0,
+		  "for d in /sys/bus/virtio/drivers/virtio_blk/virtio*; do "
+		  "tdx-authctl authorize virtio:${d##*/} && "
+		  "[ \"$(cat $d/authorized_by) $(cat $d/authorized_driver)\" = 'user virtio_blk' ] "
+		  "|| exit 1; done; touch /root/alive");
+}
+
+#define HOLD(driver)                                                                               \
+	"printf 'version: 1\\nrules: [{action: allow, " driver                                     \
+	"match: {pci: {vendor: 0x8086, device: 0x10d3}}}]\\n' > " OWNER " && tdx-authctl apply"
+
+static void test_apply_lifts_a_restriction_that_the_policy_no_longer_makes(void **state)
+{
+	struct vm *vm = up(state, NULL);
+	_cleanup_free_ char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect(vm, 0, "modprobe e1000e; mkdir -p /etc/tdx-auth/policy.d");
+	settle(vm);
+	vm_expect(vm, 0, HOLD("driver: e1000f, "));
+	expect_state(vm, device, "1", "");
+	vm_expect(vm, 0, HOLD(""));
+	expect_state(vm, device, "1", "e1000e");
+	vm_expect_output(vm, "", "cat %s/authorized_driver", device);
+}
+
 /* What every device of the two buses is and has. */
 #define ALL_STATES                                                                                 \
 	"for d in /sys/bus/pci/devices/* /sys/bus/virtio/devices/*; do "                           \
@@ -286,6 +326,8 @@ int main(void)
 		vm_test(test_device_that_no_rule_names_stays_refused),
 		vm_test(test_device_that_was_there_before_the_daemon_is_authorized),
 		vm_test(test_authctl_authorizes_and_denies_by_hand),
+		vm_test(test_decision_by_hand_is_on_record_even_where_it_changes_nothing),
+		vm_test(test_apply_lifts_a_restriction_that_the_policy_no_longer_makes),
 		vm_test(test_killed_daemon_comes_back_and_changes_nothing),
 		vm_test(test_what_is_plugged_while_the_daemon_is_dead_stays_refused),
 		vm_test(test_stopped_daemon_changes_nothing),

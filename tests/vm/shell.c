@@ -48,9 +48,8 @@ int main(int argc, char **argv)
 	machine.log = log;
 	if (machine_arguments(&machine, &a) < 0)
 		return EXIT_FAILURE;
-	fprintf(stderr,
-		"A guest with dev_auth=enforce starts; tdx-authd runs in it, policies go to "
-		"/etc/tdx-auth/policy.d. Ctrl-a x ends it.\n");
+	fprintf(stderr, "A guest starts; tdx-authd runs in it, policies go to "
+			"/etc/tdx-auth/policy.d. Ctrl-a x ends it.\n");
 	(void)execvp(a.v[0], a.v);
 	fprintf(stderr, "vm-shell: %s: %s\n", a.v[0], strerror(errno));
 	return EXIT_FAILURE;

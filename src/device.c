@@ -92,3 +92,41 @@ char *device_name(const struct Device *device)
 		return NULL;
 	return name;
 }
+
+static int parse_digits(const char *s, unsigned base, unsigned max_digits, uint32_t *ret)
+{
+	uint64_t value = 0;
+	unsigned n = 0;
+
+	for (; *s; s++, n++) {
+		char low = (char)(*s | 0x20);
+		unsigned digit;
+
+		if (*s >= '0' && *s <= '9')
+			digit = (unsigned)(*s - '0');
+		else if (base == 16 && low >= 'a' && low <= 'f')
+			digit = (unsigned)(low - 'a' + 10);
+		else
+			return -EINVAL;
+		if (n < max_digits)
+			value = value * base + digit;
+	}
+	if (n == 0)
+		return -EINVAL;
+	if (n > max_digits || value > UINT32_MAX)
+		return -ERANGE;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+int bus_id_parse(const char *s, const struct BusId *id, uint32_t *ret)
+{
+	const char *hex = startswith(s, "0x");
+
+	if (hex)
+		return parse_digits(hex, 16, id->digits, ret);
+	/* 010 is 10 to some readers and 8 to others, the kernel's command line among them */
+	if (!id->decimal_ok || (s[0] == '0' && s[1]))
+		return -EINVAL;
+	return parse_digits(s, 10, 10, ret);
+}

@@ -82,3 +82,7 @@ const char *device_exempt(const struct Device *device);
 /* Parses an id attribute as sysfs prints it: hexadecimal, with or without 0x, a final newline
  * allowed. Returns 0, or -EINVAL for anything else or for more than 32 bits. */
 int parse_sysfs_hex(const char *s, uint32_t *ret);
+
+/* Reads an id as policies and people write it: "0x" and at most @id->digits hexadecimal digits,
+ * or decimal where @id allows it. Returns 0, -EINVAL, or -ERANGE for too many digits. */
+int bus_id_parse(const char *s, const struct BusId *id, uint32_t *ret);

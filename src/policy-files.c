@@ -81,8 +81,8 @@ static int check_way(const char *path)
 /* Reads all of @fd, up to one byte more than a policy may have, so that the parser sees it. */
 static int read_whole(int fd, char **ret, size_t *ret_size)
 {
-	_cleanup_free_ char *text = malloc(POLICY_SIZE_MAX + 1);
-	ssize_t n = text ? read_full(fd, text, POLICY_SIZE_MAX + 1) : -ENOMEM;
+	_cleanup_free_ char *text = malloc(PARSE_SIZE_MAX + 1);
+	ssize_t n = text ? read_full(fd, text, PARSE_SIZE_MAX + 1) : -ENOMEM;
 
 	if (n < 0)
 		return (int)n;
@@ -116,7 +116,7 @@ static int read_file(const char *file, char **ret, size_t *ret_size)
 
 static int load_file(struct Policy *policy, const char *file)
 {
-	_cleanup_(policy_error_done) struct PolicyError error = {0};
+	_cleanup_(parse_error_done) struct ParseError error = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = read_file(file, &text, &size);

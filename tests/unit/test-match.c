@@ -19,7 +19,7 @@ static struct Device pci(uint32_t vendor, uint32_t device, uint32_t class_code)
 static struct Policy *parse(const char *text)
 {
 	struct Policy *policy = policy_new();
-	struct PolicyError error;
+	struct ParseError error;
 
 	if (policy_parse(policy, "/etc/p.yaml", text, strlen(text), &error) < 0)
 		fail_msg("%u:%u: %s", error.line, error.column, error.message);

@@ -9,7 +9,7 @@
 
 static void expect_good(const char *text, struct Policy **ret)
 {
-	struct PolicyError error;
+	struct ParseError error;
 	struct Policy *policy = policy_new();
 	int r = policy_parse(policy, "test.yaml", text, strlen(text), &error);
 
@@ -22,7 +22,7 @@ static void expect_bad(const char *text, size_t size, unsigned line, unsigned co
 		       const char *message)
 {
 	_cleanup_policy_ struct Policy *policy = policy_new();
-	struct PolicyError error;
+	struct ParseError error;
 
 	if (policy_parse(policy, "test.yaml", text, size, &error) != -EBADMSG)
 		fail_msg("accepted:\n%s", text);
@@ -31,7 +31,7 @@ static void expect_bad(const char *text, size_t size, unsigned line, unsigned co
 	if (error.line != line || error.column != column)
 		fail_msg("%u:%u, not %u:%u: %s", error.line, error.column, line, column,
 			 error.message);
-	policy_error_done(&error);
+	parse_error_done(&error);
 }
 
 static void test_whole_language_of_this_version_is_read(void **state)
@@ -91,7 +91,7 @@ static void test_later_file_adds_rules_and_overrides_defaults(void **state)
 	_cleanup_policy_ struct Policy *policy = NULL;
 	const char *more = V "defaults: { pci: allow }\n"
 			     "rules: [ { action: deny, match: { modalias: b } } ]\n";
-	struct PolicyError error;
+	struct ParseError error;
 
 	expect_good(V "defaults: { pci: deny }\n"
 		      "rules: [ { action: deny, match: { modalias: a } } ]\n",
@@ -221,7 +221,7 @@ static void test_errors_name_their_place_and_the_nearest_valid_key(void **state)
 
 static void test_oversized_policy_is_refused(void **state)
 {
-	size_t size = POLICY_SIZE_MAX + 1;
+	size_t size = PARSE_SIZE_MAX + 1;
 	_cleanup_free_ char *text = malloc(size);
 
 	memset(text, '\n', size);

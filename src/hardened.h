@@ -17,8 +17,9 @@ struct HardenedEntry {
 	uint32_t vendor, device;
 	uint32_t class_code, class_mask; /* the entry is by class where the mask is not 0 */
 	const char *text;		 /* acpi, pnp: an id; platform: a glob on the name */
-	const char *driver;
+	const char *driver;		 /* NULL: none, or any */
 };
 
+/* Made from conf/hardened.yaml, as is the kernel's. */
 extern const struct HardenedEntry hardened_table[];
 extern const size_t hardened_table_size;

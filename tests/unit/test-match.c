@@ -163,6 +163,33 @@ static void test_every_acpi_id_must_be_listed(void **state)
 	expect_hardened(device, NULL);
 }
 
+static void test_an_acpi_device_is_listed_by_what_it_shows_as(void **state)
+{
+	struct Device device = {.bus = BUS_ACPI};
+
+	device.modalias = (char *)"acpi:PNP0B00:";
+	expect_hardened(device, NULL);
+	device.modalias = (char *)"acpi:LNRO0005:";
+	expect_hardened(device, NULL);
+	device.modalias = (char *)"acpi:virtio-mmio:";
+	expect_not_hardened(device);
+	device = (struct Device){.bus = BUS_PNP, .text_ids = (char *)"PNP0A03"};
+	expect_hardened(device, NULL);
+}
+
+static void test_platform_devices_go_by_their_names(void **state)
+{
+	struct Device device = {.bus = BUS_PLATFORM, .sysname = (char *)"LNRO0005:00"};
+
+	expect_hardened(device, NULL);
+	device.sysname = (char *)"virtio-mmio.0";
+	expect_hardened(device, NULL);
+	device.sysname = (char *)"i8042";
+	expect_not_hardened(device);
+	device.sysname = (char *)"LNRO0005";
+	expect_not_hardened(device);
+}
+
 /* --- verdicts --- */
 
 static void expect_verdict(const struct Policy *policy, const struct Device *device,
@@ -339,6 +366,8 @@ int main(void)
 		cmocka_unit_test(test_listed_pci_devices_are_admitted_for_one_driver),
 		cmocka_unit_test(test_unlisted_devices_are_not),
 		cmocka_unit_test(test_every_acpi_id_must_be_listed),
+		cmocka_unit_test(test_an_acpi_device_is_listed_by_what_it_shows_as),
+		cmocka_unit_test(test_platform_devices_go_by_their_names),
 		cmocka_unit_test(test_verdict_says_who_decides),
 		cmocka_unit_test(test_verdict_in_audit_mode_is_that_of_enforce),
 		cmocka_unit_test(test_plan_writes_only_what_differs),

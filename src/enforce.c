@@ -205,10 +205,14 @@ const char *enforce_explain(enum EnforceStep step, int error)
 		return step == STEP_DRIVER
 			       ? "the device was authorized again meanwhile"
 			       : "a device behind it is in use by a driver and would stop working; "
-				 "deny that one first";
+				 "deny that one first; or the kernel's ACPI code uses it, which "
+				 "cannot "
+				 "let go";
 	case -EACCES:
-	case -EPERM:
 		return "permission denied";
+	case -EPERM:
+		return "not permitted: only root may, and nobody while the kernel's device "
+		       "authorization is locked";
 	case -EPROTO:
 		return "the kernel took the write but the device reads differently";
 	case -ENOENT:

@@ -42,10 +42,11 @@ bool driver_name_valid(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (n == 0 || n > POLICY_DRIVER_MAX)
+	/* some have a blank within: "i8042 kbd" */
+	if (n == 0 || n > POLICY_DRIVER_MAX || s[0] == ' ' || s[n - 1] == ' ')
 		return false;
 	for (; *s; s++)
-		if (*s <= ' ' || *s >= 0x7f || *s == '/')
+		if (*s < ' ' || *s >= 0x7f || *s == '/')
 			return false;
 	return true;
 }

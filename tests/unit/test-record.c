@@ -53,7 +53,8 @@ static void test_a_failed_refusal_says_what_to_do(void **state)
 		(struct Outcome){
 			"a", {.authorize = false}, {.error = -EBUSY, .step = STEP_DEAUTHORIZE}},
 		"tdx-auth: pci:a could not be refused: a device behind it is in use by a driver "
-		"and would stop working; deny that one first (default for pci)\n");
+		"and would stop working; deny that one first; or the kernel's ACPI code uses it, "
+		"which cannot let go (default for pci)\n");
 }
 
 static void test_a_hostile_name_stays_in_its_record(void **state)

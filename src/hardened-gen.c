@@ -9,7 +9,11 @@
 
 /* The buses that the kernel series opts in. Its table has rows for no other bus; and as long as no
  * kernel holds the devices of a bus to one driver, user space does not claim it. */
-static const bool in_series[_BUS_MAX] = {[BUS_PCI] = true, [BUS_VIRTIO] = true};
+static const bool in_series[_BUS_MAX] = {[BUS_PCI] = true,
+					 [BUS_VIRTIO] = true,
+					 [BUS_ACPI] = true,
+					 [BUS_PNP] = true,
+					 [BUS_PLATFORM] = true};
 
 static const char kernel_head[] =
 	"/* SPDX-License-Identifier: GPL-2.0-only */\n"

@@ -118,7 +118,7 @@ static void test_whatever_the_list_does_not_know_is_an_error(void **state)
 		/* drivers */
 		{V "- driver: [d]\n", 3, 11, "takes a single value, not a list"},
 		{V "- driver: ~\n", 3, 11, "\"driver\" has no value"},
-		{V "- driver: a b\n", 3, 11, "cannot be the name of a driver"},
+		{V "- driver: a/b\n", 3, 11, "cannot be the name of a driver"},
 		{V "- driver: 'a\"b'\n", 3, 11, "cannot be the name of a driver"},
 		{V "- driver: 'a\\b'\n", 3, 11, "cannot be the name of a driver"},
 		{V "- driver: abcdefghijklmnopqrstuvwxyz012345\n", 3, 11, "cannot be the name"},

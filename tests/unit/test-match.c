@@ -181,9 +181,9 @@ static void test_platform_devices_go_by_their_names(void **state)
 {
 	struct Device device = {.bus = BUS_PLATFORM, .sysname = (char *)"LNRO0005:00"};
 
-	expect_hardened(device, NULL);
+	expect_hardened(device, "virtio-mmio");
 	device.sysname = (char *)"virtio-mmio.0";
-	expect_hardened(device, NULL);
+	expect_hardened(device, "virtio-mmio");
 	device.sysname = (char *)"i8042";
 	expect_not_hardened(device);
 	device.sysname = (char *)"LNRO0005";

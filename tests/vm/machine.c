@@ -67,12 +67,14 @@ static int add_boot(const struct machine *m, struct arguments *a)
 			return r;
 		arguments_option(a, "-initrd", "%s", path);
 	}
-	arguments_option(a, "-append", "%s%s panic=-1 %s%s %s",
-			 o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ",
-			 o->channel == VM_CHANNEL_SERIAL ? "console=ttyS0" : "console=hvc0",
-			 init[o->init],
-			 o->channel == VM_CHANNEL_SERIAL ? " lab.agent=/dev/ttyS1" : "",
-			 o->cmdline ? o->cmdline : "");
+	arguments_option(
+		a, "-append", "%s%s panic=-1 %s%s %s",
+		o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ",
+		o->channel == VM_CHANNEL_SERIAL ? "console=ttyS0" : "console=hvc0", init[o->init],
+		o->channel == VM_CHANNEL_SERIAL
+			? " lab.agent=/dev/ttyS1 dev_auth.allow=acpi:PNP0501,platform:serial8250"
+			: "",
+		o->cmdline ? o->cmdline : "");
 	return 0;
 }
 

@@ -131,6 +131,22 @@ static void test_guest_without_root_fails_with_the_end_of_its_log(void **state)
 	free(text);
 }
 
+static void test_missing_root_says_which_device_was_refused_and_what_would_allow_it(void **state)
+{
+	_cleanup_free_ char *log = NULL;
+	struct vm *vm;
+	int r = vm_start(&(struct vm_options){.kernel = "patched",
+					      .cmdline = "dev_auth=enforce quiet root=/dev/sda"},
+			 &vm);
+
+	*state = vm;
+	assert_int_equal(r, -ECONNRESET);
+	log = vm_log_text(vm);
+	assert_non_null(strstr(log,
+			       "0000:00:1f.2: has no driver because ahci was refused (default), "
+			       "which may have it with dev_auth.allow=pci:8086:2922"));
+}
+
 static void test_guest_whose_init_hangs_fails_at_its_deadline(void **state)
 {
 	struct vm *vm;
@@ -183,6 +199,7 @@ int main(void)
 		vm_test(test_every_device_would_have_been_bound_without_the_list),
 		vm_test(test_virtio_console_is_the_console_before_init),
 		vm_test(test_guest_without_root_fails_with_the_end_of_its_log),
+		vm_test(test_missing_root_says_which_device_was_refused_and_what_would_allow_it),
 		vm_test(test_guest_whose_init_hangs_fails_at_its_deadline),
 		vm_test(test_end_of_the_log_is_40_lines_and_escaped),
 	};

@@ -190,3 +190,14 @@ char *vm_plug_pci_at(struct vm *vm, const char *file, int line, const char *devi
 	vm_expect_at(vm, file, line, 0, "echo 1 > /sys/bus/pci/rescan");
 	return vm_find_pci_at(vm, file, line, ids);
 }
+
+char *vm_log_text(struct vm *vm)
+{
+	_cleanup_fclose_ FILE *file = fopen(vm_log_path(vm), "re");
+	char *text = NULL;
+	size_t size = 0;
+
+	assert_non_null(file);
+	assert_true(getdelim(&text, &size, '\0', file) > 0);
+	return text;
+}

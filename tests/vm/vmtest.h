@@ -47,6 +47,9 @@ _printf_(4, 5) void vm_expect_soon_at(struct vm *vm, const char *file, int line,
 _printf_(4, 5) char *vm_output_at(struct vm *vm, const char *file, int line, const char *format,
 				  ...);
 
+/* The whole serial log, for the caller to free. */
+char *vm_log_text(struct vm *vm);
+
 #define vm_plug(vm, device) vm_plug_at(vm, __FILE__, __LINE__, device)
 void vm_plug_at(struct vm *vm, const char *file, int line, const char *device);
 #define vm_unplug(vm, id) vm_unplug_at(vm, __FILE__, __LINE__, id)

@@ -141,6 +141,11 @@ int machine_arguments(const struct machine *m, struct arguments *a)
 	if (r < 0)
 		return r;
 	add_slots(a);
+	if (o->trace) {
+		arguments_option(a, "-trace", "pci_cfg_*");
+		arguments_option(a, "-trace", "memory_region_ops_*");
+		arguments_option(a, "-D", "%s", m->trace);
+	}
 	for (size_t i = 0; o->devices && o->devices[i]; i++)
 		arguments_option(a, "-device", "%s", o->devices[i]);
 	if (m->qmp_fd >= 0) {

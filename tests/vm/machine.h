@@ -7,10 +7,11 @@
 /* What a guest is made of. */
 struct machine {
 	const struct vm_options *options;
-	const char *lab; /* the directory that image.sh lays out */
-	const char *log; /* where the serial log goes */
-	int qmp_fd;	 /* sockets that QEMU inherits */
-	int agent_fd;	 /* -1: none, the terminal is the console */
+	const char *lab;   /* the directory that image.sh lays out */
+	const char *log;   /* where the serial log goes */
+	const char *trace; /* where a trace goes, if options ask for one */
+	int qmp_fd;	   /* sockets that QEMU inherits */
+	int agent_fd;	   /* -1: none, the terminal is the console */
 };
 
 /* Appends QEMU's arguments for @machine. -ENOENT names, on stderr, what is missing in the lab. */

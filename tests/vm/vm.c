@@ -28,6 +28,7 @@ struct vm {
 	struct qmp *qmp;
 	unsigned int boot_time;
 	char log[PATH_MAX];
+	char trace[PATH_MAX + sizeof(".trace")];
 };
 
 static const char *environment(const char *name)
@@ -50,6 +51,7 @@ static int name_log(struct vm *vm)
 		return -errno;
 	(void)snprintf(vm->log, sizeof(vm->log), "%s/%s-%d-%u.log", directory,
 		       program_invocation_short_name, (int)getpid(), count++);
+	(void)snprintf(vm->trace, sizeof(vm->trace), "%s.trace", vm->log);
 	return 0;
 }
 
@@ -86,6 +88,7 @@ static int spawn(struct vm *vm, const struct vm_options *options)
 	r = machine_arguments(&(struct machine){.options = options,
 						.lab = lab,
 						.log = vm->log,
+						.trace = vm->trace,
 						.qmp_fd = qmp_theirs,
 						.agent_fd = agent_theirs},
 			      &a);
@@ -181,6 +184,11 @@ void vm_explain(struct vm *vm, FILE *out)
 const char *vm_log_path(const struct vm *vm)
 {
 	return vm->log;
+}
+
+const char *vm_trace_path(const struct vm *vm)
+{
+	return vm->trace;
 }
 
 unsigned int vm_boot_time(const struct vm *vm)

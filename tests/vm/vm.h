@@ -35,6 +35,7 @@ struct vm_options {
 	enum vm_channel channel;
 	const char *const *devices; /* -device arguments, NULL-terminated; NULL: none */
 	unsigned int cpus;	    /* 0: one */
+	bool trace;		    /* trace.h; slow */
 	bool no_serial;		    /* no ISA serial port: the virtio console is all there is */
 	unsigned int boot_ms;	    /* 0: VM_BOOT_MS */
 };
@@ -58,6 +59,9 @@ DEFINE_TRIVIAL_CLEANUP(struct vm *, vm_free)
 void vm_explain(struct vm *vm, FILE *out);
 
 const char *vm_log_path(const struct vm *vm);
+
+/* The trace of a guest with vm_options.trace. */
+const char *vm_trace_path(const struct vm *vm);
 
 /* As guest_run() with VM_COMMAND_MS; @ret may be NULL. */
 int vm_run(struct vm *vm, const char *command, char **ret);

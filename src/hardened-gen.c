@@ -7,14 +7,6 @@
 
 #include "hardened-parse.h"
 
-/* The buses that the kernel series opts in. Its table has rows for no other bus; and as long as no
- * kernel holds the devices of a bus to one driver, user space does not claim it. */
-static const bool in_series[_BUS_MAX] = {[BUS_PCI] = true,
-					 [BUS_VIRTIO] = true,
-					 [BUS_ACPI] = true,
-					 [BUS_PNP] = true,
-					 [BUS_PLATFORM] = true};
-
 static const char kernel_head[] =
 	"/* SPDX-License-Identifier: GPL-2.0-only */\n"
 	"/*\n"
@@ -48,8 +40,6 @@ static int glob_length(const char *glob)
 
 static void print_kernel_row(const struct HardenedEntry *row)
 {
-	if (!in_series[row->bus])
-		return;
 	(void)printf("\t{ .bus = \"%s\"", bus_to_string(row->bus));
 	if (row->driver)
 		(void)printf(", .driver = \"%s\"", row->driver);
@@ -87,7 +77,7 @@ static void print_table_row(const struct HardenedEntry *row)
 		(void)printf(", .text = \"%s\"", row->text);
 	else
 		(void)printf(", .vendor = 0x%x, .device = 0x%x", row->vendor, row->device);
-	if (row->driver && in_series[row->bus])
+	if (row->driver)
 		(void)printf(", .driver = \"%s\"", row->driver);
 	(void)printf("},\n");
 }

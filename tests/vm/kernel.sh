@@ -6,8 +6,9 @@
 #   kernel.sh source             unpacks the source, once, and prints its directory
 #
 # Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), stock (no
-# patches). A directory holds bzImage, config, release and modules/ (usr/lib/modules of that
-# kernel) and never changes once it is there. Everything lives in the cache, nothing in the checkout.
+# patches), kunit (the patches and little else, for their KUnit tests). A directory holds bzImage,
+# config, release and modules/ (usr/lib/modules of that kernel) and never changes once it is there.
+# Everything lives in the cache, nothing in the checkout.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -45,15 +46,16 @@ series_diffs() {
 }
 
 fragments() {
-    printf '%s\n' "$here/kernel/base.config"
     case $1 in
-    patched | stock) printf '%s\n' "$here/kernel/virtio-builtin.config" ;;
-    patched-modular) printf '%s\n' "$here/kernel/virtio-modular.config" ;;
-    *) die "unknown kernel variant '$1'" "known: patched patched-modular stock" ;;
+    patched) set -- base virtio-builtin patched ;;
+    patched-modular) set -- base virtio-modular patched ;;
+    stock) set -- base virtio-builtin ;;
+    kunit) set -- kunit ;;
+    *) die "unknown kernel variant '$1'" "known: patched patched-modular stock kunit" ;;
     esac
-    case $1 in
-    patched*) printf '%s\n' "$here/kernel/patched.config" ;;
-    esac
+    for name; do
+        printf '%s\n' "$here/kernel/$name.config"
+    done
 }
 
 key() {
@@ -61,7 +63,7 @@ key() {
         printf '%s %s %s\n' "$recipe" "$(source_version)" "$(gcc -dumpfullversion)"
         fragments "$1" | xargs cat
         case $1 in
-        patched*) series_diffs ;;
+        patched* | kunit) series_diffs ;;
         esac
     } | hash_text
 }
@@ -98,7 +100,7 @@ source_tree() {
 # change of the series rebuilds what it touches.
 work_tree() {
     case $1 in
-    patched*) work=$kernels/work/patched want=$({ source_version && series_diffs; } | hash_text) ;;
+    patched* | kunit) work=$kernels/work/patched want=$({ source_version && series_diffs; } | hash_text) ;;
     *) work=$kernels/work/stock want=$(source_version) ;;
     esac
     if [ "$(cat "$work/applied" 2>/dev/null)" = "$want" ]; then
@@ -117,7 +119,7 @@ work_tree() {
     git -C "$work/src" reset -q --hard base
     git -C "$work/src" clean -qfdx
     case $1 in
-    patched*) apply_series ;;
+    patched* | kunit) apply_series ;;
     esac
     printf '%s\n' "$want" >"$work/applied"
 }

@@ -5,10 +5,11 @@
 #   kernel.sh build VARIANT...   prints the directory of each, one a line
 #   kernel.sh source             unpacks the source, once, and prints its directory
 #
-# Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), stock (no
-# patches), kunit (the patches and little else, for their KUnit tests). A directory holds bzImage,
-# config, release and modules/ (usr/lib/modules of that kernel) and never changes once it is there.
-# Everything lives in the cache, nothing in the checkout.
+# Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), patched-catalogue
+# (the drivers of QEMU's device models built in), stock (no patches), kunit (the patches and little
+# else, for their KUnit tests). A directory holds bzImage, config, release and modules/
+# (usr/lib/modules of that kernel) and never changes once it is there. Everything lives in the cache,
+# nothing in the checkout.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -49,9 +50,10 @@ fragments() {
     case $1 in
     patched) set -- base virtio-builtin patched ;;
     patched-modular) set -- base virtio-modular patched ;;
+    patched-catalogue) set -- base virtio-builtin patched catalogue ;;
     stock) set -- base virtio-builtin ;;
     kunit) set -- kunit ;;
-    *) die "unknown kernel variant '$1'" "known: patched patched-modular stock kunit" ;;
+    *) die "unknown kernel variant '$1'" "known: patched patched-modular patched-catalogue stock kunit" ;;
     esac
     for name; do
         printf '%s\n' "$here/kernel/$name.config"
@@ -135,12 +137,14 @@ apply_series() {
     done
 }
 
-# The options of the fragments that .config does not have.
+# The options of the fragments that .config does not have. As in make's own reading of them, a
+# later fragment has the last word.
 unmet() {
     fragments "$1" | while read -r fragment; do
         [ "${fragment##*/}" = patched.config ] && ! has_gate && continue
         grep '^CONFIG_' "$fragment"
-    done | while read -r line; do
+    done | awk -F= '{ last[$1] = $0 } END { for (name in last) print last[name] }' |
+        LC_ALL=C sort | while read -r line; do
         grep -qxF "$line" "$2" || printf '%s\n' "$line"
     done
 }
@@ -190,7 +194,7 @@ compile() {
 
 configure() {
     # Variants of one source differ in a few options: start from the other one's objects.
-    if [ "$variant" = patched-modular ] && [ ! -d "$out" ] && [ -d "$work/patched" ]; then
+    if [ "$variant" != patched ] && [ ! -d "$out" ] && [ -d "$work/patched" ]; then
         rm -rf "$out.new"
         cp -a "$work/patched" "$out.new"
         mv "$out.new" "$out"

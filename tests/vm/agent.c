@@ -6,6 +6,7 @@
  *                            before init, then serves; otherwise (a systemd service): serves
  *   agent uevents FILE PID   listens to the kernel's uevents from the moment it returns, in the
  *                            background; appends them to FILE and its own pid to PID
+ *   agent sight              prints what it records before init, as it is now
  *   agent write FILE TEXT    writes TEXT with one write(2); the exit status is the errno, 0 for
  * none
  *
@@ -80,6 +81,7 @@ static void driver_of(const char *device, char *driver, size_t size)
 static void record_device(FILE *out, const char *bus, const char *name)
 {
 	char path[PATH_MAX], driver[256], authorized[16], by[32], only[256], modalias[512];
+	_cleanup_free_ char *where = NULL;
 
 	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/driver", bus, name);
 	driver_of(path, driver, sizeof(driver));
@@ -87,8 +89,10 @@ static void record_device(FILE *out, const char *bus, const char *name)
 	attribute(by, sizeof(by), "/sys/bus/%s/devices/%s/authorized_by", bus, name);
 	attribute(only, sizeof(only), "/sys/bus/%s/devices/%s/authorized_driver", bus, name);
 	attribute(modalias, sizeof(modalias), "/sys/bus/%s/devices/%s/modalias", bus, name);
-	fprintf(out, "%s/%s driver=%s authorized=%s by=%s only=%s modalias=%s\n", bus, name, driver,
-		authorized, by, only, modalias);
+	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s", bus, name);
+	where = realpath(path, NULL);
+	fprintf(out, "%s/%s driver=%s authorized=%s by=%s only=%s modalias=%s path=%s\n", bus, name,
+		driver, authorized, by, only, modalias, where ? where : "-");
 }
 
 static int record_bus(FILE *out, const char *bus)
@@ -110,22 +114,26 @@ static int record_bus(FILE *out, const char *bus)
 	return 0;
 }
 
-static int record_first_sight(void)
+static int record_sight(FILE *out)
 {
 	static const char *const buses[] = {"pci", "virtio", "acpi", "pnp", "platform", "usb"};
-	_cleanup_fclose_ FILE *out = NULL;
 	int r;
 
-	(void)mkdir("/run/lab", 0755);
-	out = fopen(AGENT_FIRST_SIGHT, "we");
-	if (!out)
-		return -errno;
 	for (size_t i = 0; i < ELEMENTSOF(buses); i++) {
 		r = record_bus(out, buses[i]);
 		if (r < 0)
 			return r;
 	}
 	return fflush(out) < 0 ? -errno : 0;
+}
+
+static int record_first_sight(void)
+{
+	_cleanup_fclose_ FILE *out = NULL;
+
+	(void)mkdir("/run/lab", 0755);
+	out = fopen(AGENT_FIRST_SIGHT, "we");
+	return out ? record_sight(out) : -errno;
 }
 
 /* The value of a kernel parameter, or false. */
@@ -447,6 +455,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "lab: uevents: %s\n", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	if (argc == 2 && streq(argv[1], "sight"))
+		return record_sight(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (argc == 4 && streq(argv[1], "write"))
 		return write_once(argv[2], argv[3]);
 	if (getpid() == 1) {

@@ -27,17 +27,25 @@ static void read_accel(const struct machine *m, char *accel, size_t size)
 	accel[strcspn(accel, "\n")] = '\0';
 }
 
+/* microvm's own devices are the serial port and virtio-mmio, which it describes on the kernel's
+ * command line. */
+#define MICROVM "microvm,pcie=off,acpi=off,rtc=off,isa-serial=on"
+
 static void add_board(const struct machine *m, struct arguments *a)
 {
+	const struct vm_options *o = m->options;
 	char accel[16];
 
 	read_accel(m, accel, sizeof(accel));
 	arguments_add(a, "qemu-system-x86_64");
 	arguments_option(a, "-accel", "%s", streq(accel, "kvm") ? "kvm" : "tcg,thread=multi");
 	arguments_option(a, "-cpu", "max");
-	arguments_option(a, "-machine", "q35");
-	arguments_option(a, "-smp", "%u", m->options->cpus ? m->options->cpus : 1);
-	arguments_option(a, "-m", "512");
+	arguments_option(a, "-machine", "%s%s%s", o->microvm ? MICROVM : "q35",
+			 o->machine ? "," : "", o->machine ? o->machine : "");
+	arguments_option(a, "-smp", "%u", o->cpus ? o->cpus : 1);
+	arguments_option(a, "-m", "%s", o->memory ? o->memory : "512");
+	if (o->microvm)
+		arguments_option(a, "-global", "virtio-mmio.force-legacy=false");
 	arguments_add(a, "-nodefaults");
 	arguments_add(a, "-no-user-config");
 	/* A guest that panics reboots (panic=-1): QEMU then ends, and the harness sees it. */
@@ -78,6 +86,12 @@ static int add_boot(const struct machine *m, struct arguments *a)
 	return 0;
 }
 
+/* The name of a virtio device model on this machine. */
+static const char *transport(const struct machine *m)
+{
+	return m->options->microvm ? "device" : "pci";
+}
+
 /* One log for the early console and the real one: the kernel hands over from one to the other. */
 static void add_console(const struct machine *m, struct arguments *a)
 {
@@ -90,7 +104,7 @@ static void add_console(const struct machine *m, struct arguments *a)
 		arguments_option(a, "-chardev", "file,id=log,path=%s,mux=on", m->log);
 	if (!o->no_serial)
 		arguments_option(a, "-serial", "chardev:log");
-	arguments_option(a, "-device", "virtio-serial-pci,id=vserial");
+	arguments_option(a, "-device", "virtio-serial-%s,id=vserial", transport(m));
 	arguments_option(a, "-device", "virtconsole,chardev=log");
 	if (m->agent_fd < 0)
 		return;
@@ -111,16 +125,18 @@ static int add_disk_and_network(const struct machine *m, struct arguments *a)
 	if (r < 0)
 		return r;
 	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=on", path);
-	arguments_option(a, "-device", "virtio-blk-pci,id=rootdisk,drive=root");
+	arguments_option(a, "-device", "virtio-blk-%s,id=rootdisk,drive=root", transport(m));
+	if (m->options->microvm)
+		return 0;
 	arguments_option(a, "-netdev", "user,id=network,restrict=on");
 	arguments_option(a, "-device",
 			 "virtio-net-pci,id=nic,netdev=network,disable-legacy=on,romfile=");
 	return 0;
 }
 
-static void add_slots(struct arguments *a)
+static void add_slots(const struct machine *m, struct arguments *a)
 {
-	for (int i = 1; i <= VM_SLOTS; i++)
+	for (int i = 1; !m->options->microvm && i <= VM_SLOTS; i++)
 		arguments_option(a, "-device", "pcie-root-port,id=rp%d,chassis=%d,slot=%d", i, i,
 				 i);
 	for (int i = 1; i <= VM_DISKS; i++)
@@ -140,7 +156,7 @@ int machine_arguments(const struct machine *m, struct arguments *a)
 	r = add_disk_and_network(m, a);
 	if (r < 0)
 		return r;
-	add_slots(a);
+	add_slots(m, a);
 	if (o->trace) {
 		arguments_option(a, "-trace", "pci_cfg_*");
 		arguments_option(a, "-trace", "memory_region_ops_*");
@@ -148,6 +164,8 @@ int machine_arguments(const struct machine *m, struct arguments *a)
 	}
 	for (size_t i = 0; o->devices && o->devices[i]; i++)
 		arguments_option(a, "-device", "%s", o->devices[i]);
+	for (size_t i = 0; o->arguments && o->arguments[i]; i++)
+		arguments_add(a, "%s", o->arguments[i]);
 	if (m->qmp_fd >= 0) {
 		arguments_option(a, "-chardev", "socket,id=qmp,fd=%d", m->qmp_fd);
 		arguments_option(a, "-mon", "chardev=qmp,mode=control");

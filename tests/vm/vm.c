@@ -191,6 +191,11 @@ const char *vm_trace_path(const struct vm *vm)
 	return vm->trace;
 }
 
+const char *vm_refusal(const struct vm *vm)
+{
+	return qmp_error(vm->qmp);
+}
+
 unsigned int vm_boot_time(const struct vm *vm)
 {
 	return vm->boot_time;

@@ -34,6 +34,10 @@ struct vm_options {
 	enum vm_init init;
 	enum vm_channel channel;
 	const char *const *devices; /* -device arguments, NULL-terminated; NULL: none */
+	char *const *arguments;	    /* any of QEMU's, NULL-terminated, after all others; or NULL */
+	const char *machine;	    /* goes after the machine's name, "cxl=on"; NULL: nothing */
+	const char *memory;	    /* as for -m; NULL: 512 MiB */
+	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */
 	unsigned int cpus;	    /* 0: one */
 	bool trace;		    /* trace.h; slow */
 	bool no_serial;		    /* no ISA serial port: the virtio console is all there is */
@@ -62,6 +66,9 @@ const char *vm_log_path(const struct vm *vm);
 
 /* The trace of a guest with vm_options.trace. */
 const char *vm_trace_path(const struct vm *vm);
+
+/* What QEMU said to the last request that it refused, "" if it refused none. */
+const char *vm_refusal(const struct vm *vm);
 
 /* As guest_run() with VM_COMMAND_MS; @ret may be NULL. */
 int vm_run(struct vm *vm, const char *command, char **ret);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vhost-user.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "util.h"
+
+/* The numbers are from QEMU's docs/interop/vhost-user.rst. */
+enum {
+	GET_FEATURES = 1,
+	GET_VRING_BASE = 11,
+	GET_PROTOCOL_FEATURES = 15,
+	GET_QUEUE_NUM = 17,
+	GET_CONFIG = 24,
+};
+
+#define FLAGS_REPLY (UINT32_C(1) | UINT32_C(1) << 2) /* version 1, a reply */
+#define FEATURE_I2C_ZERO_LENGTH (UINT64_C(1) << 0)
+#define FEATURE_PROTOCOL (UINT64_C(1) << 30)
+#define FEATURE_VERSION_1 (UINT64_C(1) << 32)
+#define PROTOCOL_MQ (UINT64_C(1) << 0)
+#define PROTOCOL_CONFIG (UINT64_C(1) << 9)
+#define QUEUES UINT64_C(8)
+#define CONNECTIONS 64
+
+struct message {
+	uint32_t request, flags, size;
+	unsigned char payload[4096];
+};
+#define HEADER_SIZE 12U
+
+/* Queues and memory come as descriptors: not for us. */
+static void close_received(struct msghdr *header)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			(void)close(fd);
+		}
+	}
+}
+
+static int receive(int fd, struct message *message)
+{
+	char control[CMSG_SPACE(16 * sizeof(int))];
+	struct iovec io = {.iov_base = message, .iov_len = HEADER_SIZE};
+	struct msghdr header = {.msg_iov = &io,
+				.msg_iovlen = 1,
+				.msg_control = control,
+				.msg_controllen = sizeof(control)};
+
+	if (recvmsg(fd, &header, MSG_WAITALL | MSG_CMSG_CLOEXEC) != (ssize_t)HEADER_SIZE)
+		return -ECONNRESET;
+	close_received(&header);
+	if (message->size > sizeof(message->payload))
+		return -EMSGSIZE;
+	/* To receive nothing waits for something. */
+	if (message->size > 0 &&
+	    recv(fd, message->payload, message->size, MSG_WAITALL) != (ssize_t)message->size)
+		return -ECONNRESET;
+	return 0;
+}
+
+static int answer_number(int fd, struct message *message, uint64_t number)
+{
+	message->size = sizeof(number);
+	memcpy(message->payload, &number, sizeof(number));
+	message->flags = FLAGS_REPLY;
+	return send(fd, message, HEADER_SIZE + message->size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int answer(int fd, struct message *message)
+{
+	uint64_t number;
+
+	switch (message->request) {
+	case GET_FEATURES:
+		return answer_number(fd, message,
+				     FEATURE_I2C_ZERO_LENGTH | FEATURE_PROTOCOL |
+					     FEATURE_VERSION_1);
+	case GET_PROTOCOL_FEATURES:
+		return answer_number(fd, message, PROTOCOL_MQ | PROTOCOL_CONFIG);
+	case GET_QUEUE_NUM:
+		return answer_number(fd, message, QUEUES);
+	case GET_VRING_BASE: /* the queue's number, and as far as we got: nowhere */
+		memcpy(&number, message->payload, sizeof(number));
+		return answer_number(fd, message, number & UINT32_MAX);
+	case GET_CONFIG: /* zeros, as they came: a disk without a sector, a controller without a
+			    line */
+		message->flags = FLAGS_REPLY;
+		return send(fd, message, HEADER_SIZE + message->size, MSG_NOSIGNAL) < 0 ? -errno
+											: 0;
+	default:
+		return 0;
+	}
+}
+
+static _Noreturn void serve(int listener)
+{
+	struct pollfd polled[CONNECTIONS] = {{.fd = listener, .events = POLLIN}};
+	static struct message message;
+	nfds_t n = 1;
+
+	for (;;) {
+		(void)poll(polled, n, -1);
+		for (nfds_t i = n - 1; i > 0; i--) {
+			if (!polled[i].revents || (receive(polled[i].fd, &message) >= 0 &&
+						   answer(polled[i].fd, &message) >= 0))
+				continue;
+			(void)close(polled[i].fd);
+			polled[i] = polled[--n];
+		}
+		if (!polled[0].revents || n == CONNECTIONS)
+			continue;
+		polled[n] = (struct pollfd){.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC),
+					    .events = POLLIN};
+		n += polled[n].fd >= 0;
+	}
+}
+
+int vhost_user_start(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t parent = getpid(), child;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener, CONNECTIONS) < 0)
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		serve(listener);
+	}
+	return 0;
+}

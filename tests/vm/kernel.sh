@@ -14,30 +14,11 @@ set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/tests/vm
-# shellcheck source=tests/vm/lib.sh
-. "$here/lib.sh"
+# shellcheck source=tests/vm/kernel-lib.sh
+. "$here/kernel-lib.sh"
 
-version=6.12
-tarball=/usr/src/linux-source-$version.tar.xz
-patches=$top/kernel-patches/$version
-kernels=$cache/kernel
 # Raised when this script builds something else from the same input.
 recipe=1
-
-source_version() {
-    dpkg-query -W -f '${Version}' "linux-source-$version" 2>/dev/null ||
-        die "linux-source-$version is not installed" "run ./dev setup"
-}
-
-# The patches of the series, in order; none when there is no series yet.
-series() {
-    [ -e "$patches/series" ] || return 0
-    sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$patches/series" | while read -r name; do
-        [ -r "$patches/$name" ] ||
-            die "$patches/series names $name, which is not there" "add the patch or take its line out of the series"
-        printf '%s\n' "$patches/$name"
-    done
-}
 
 # What the patches of the series change: a reworded message builds nothing anew.
 series_diffs() {
@@ -68,33 +49,6 @@ key() {
         patched* | kunit) series_diffs ;;
         esac
     } | hash_text
-}
-
-# A git repository of the source as Debian ships it, one commit on the branch "base".
-source_tree() {
-    tree=$kernels/source/linux-$(source_version)
-    if [ -d "$tree" ]; then
-        return 0
-    fi
-    [ -r "$tarball" ] || die "$tarball is not there" "run ./dev setup"
-    say "unpacking $tarball (a minute or two)"
-    rm -rf "$kernels/source/new"
-    mkdir -p "$kernels/source/new"
-    tar -xf "$tarball" --strip-components=1 -C "$kernels/source/new"
-    # -f: Debian's source tree ignores everything in its own .gitignore.
-    (
-        cd "$kernels/source/new"
-        git -c init.defaultBranch=base init -q
-        git config user.name tdx-auth
-        git config user.email tdx-auth@localhost
-        git config commit.gpgSign false
-        git config gc.auto 0
-        git config core.hooksPath /dev/null
-        git add -Af
-        git commit -qm "linux-source-$(source_version)"
-    )
-    publish "$kernels/source/new" "$tree"
-    find "$kernels/source" -mindepth 1 -maxdepth 1 ! -path "$tree" -exec rm -rf {} +
 }
 
 # work_tree VARIANT: brings the tree that VARIANT is built from to source plus series.
@@ -154,12 +108,8 @@ has_gate() {
 }
 
 kmake() {
-    # Times, users and paths out of the objects: they would only cost cache hits.
     # LOCALVERSION set: the git tree's state must not end up in the release.
-    env CCACHE_DIR="$cache/ccache" CCACHE_MAXSIZE=4G CCACHE_BASEDIR="$work" CCACHE_NOHASHDIR=1 \
-        KBUILD_BUILD_TIMESTAMP=@1 KBUILD_BUILD_USER=tdx-auth KBUILD_BUILD_HOST=lab \
-        nice make -s -C "$work/src" O="$out" CC="ccache gcc" HOSTCC="ccache gcc" \
-        LOCALVERSION="-tdx-auth-$variant" "$@"
+    kernel_make "$work" "$out" LOCALVERSION="-tdx-auth-$variant" "$@"
 }
 
 # progress LOG PID: the number of object files so far, until PID ends.

@@ -71,24 +71,30 @@ work_tree() {
         git -C "$tree" worktree add -qf --detach "$work/src" base
         source_version >"$work/version"
     fi
-    rm -rf "$(git -C "$work/src" rev-parse --git-path rebase-apply)"
-    git -C "$work/src" reset -q --hard base
-    git -C "$work/src" clean -qfdx
+    commit=base
     case $1 in
-    patched* | kunit) apply_series ;;
+    patched* | kunit) commit=$(series_commit) ;;
     esac
+    git -C "$work/src" reset -q --hard
+    git -C "$work/src" checkout -q --detach "$commit"
+    git -C "$work/src" clean -qfdx
     printf '%s\n' "$want" >"$work/applied"
 }
 
-apply_series() {
+# A commit of the source with the series, made without a file being written: to check it out from
+# the series before writes those that differ, and make builds no more than that.
+series_commit() {
+    GIT_INDEX_FILE=$work/index
+    export GIT_INDEX_FILE
+    git -C "$tree" read-tree base
     series | while read -r patch; do
-        say "applying ${patch##*/}"
-        git -C "$work/src" am -q "$patch" >"$work/am.log" 2>&1 || {
-            cat "$work/am.log" >&2
+        git -C "$tree" apply --cached --whitespace=nowarn "$patch" >"$work/apply.log" 2>&1 || {
+            cat "$work/apply.log" >&2
             die "$patch does not apply to linux-source-$version $(source_version)" \
                 "rebase the series on that source; nothing was built"
         }
     done
+    git -C "$tree" commit-tree -p base -m "the series" "$(git -C "$tree" write-tree)"
 }
 
 # The options of the fragments that .config does not have. As in make's own reading of them, a

@@ -76,7 +76,9 @@ static int add_boot(const struct machine *m, struct arguments *a)
 		arguments_option(a, "-initrd", "%s", path);
 	}
 	arguments_option(
-		a, "-append", "%s%s panic=-1 %s%s %s",
+		/* Without hardware virtualisation a busy host lets the kernel's check of its timer
+		 * interrupt run out of time, and the kernel panics. */
+		a, "-append", "%s%s panic=-1 no_timer_check %s%s %s",
 		o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ",
 		o->channel == VM_CHANNEL_SERIAL ? "console=ttyS0" : "console=hvc0", init[o->init],
 		o->channel == VM_CHANNEL_SERIAL

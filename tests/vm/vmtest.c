@@ -169,8 +169,8 @@ void vm_unplug_at(struct vm *vm, const char *file, int line, const char *id)
 
 /* A shell command that prints the directories of the PCI devices with @ids. */
 #define FIND_PCI                                                                                   \
-	"v=%.4s d=%.4s; for p in /sys/bus/pci/devices/*; do "                                      \
-	"[ \"$(cat $p/vendor):$(cat $p/device)\" = \"0x$v:0x$d\" ] && readlink -f $p; done; :"
+	"i=0x%.4s:0x%.4s; for p in /sys/bus/pci/devices/*; do "                                    \
+	"read -r v < $p/vendor; read -r d < $p/device; [ $v:$d = $i ] && readlink -f $p; done; :"
 
 char *vm_find_pci_at(struct vm *vm, const char *file, int line, const char *ids)
 {

@@ -24,8 +24,9 @@ int guest_wait_hello(int fd, uint64_t deadline)
 	return r;
 }
 
-static int send_command(int fd, const char *command, unsigned int timeout_ms, uint64_t deadline)
+int guest_send(int fd, const char *command, unsigned int timeout_ms)
 {
+	uint64_t deadline = deadline_in(ANSWER_GRACE_MS);
 	struct agent_header header = {
 		.magic = AGENT_MAGIC,
 		.kind = AGENT_RUN,
@@ -40,16 +41,13 @@ static int send_command(int fd, const char *command, unsigned int timeout_ms, ui
 	return channel_write(fd, command, header.length, deadline);
 }
 
-int guest_run(int fd, const char *command, unsigned int timeout_ms, char **ret, size_t *ret_size)
+int guest_receive(int fd, unsigned int timeout_ms, char **ret, size_t *ret_size)
 {
 	uint64_t deadline = deadline_in(timeout_ms + ANSWER_GRACE_MS);
 	_cleanup_free_ char *output = NULL;
 	struct agent_header header;
 	int r;
 
-	r = send_command(fd, command, timeout_ms, deadline);
-	if (r < 0)
-		return r;
 	r = channel_read(fd, &header, sizeof(header), deadline);
 	if (r < 0)
 		return r;
@@ -65,4 +63,14 @@ int guest_run(int fd, const char *command, unsigned int timeout_ms, char **ret, 
 	*ret_size = header.length;
 	*ret = TAKE_PTR(output);
 	return header.value == AGENT_TIMED_OUT ? -ETIME : (int)header.value;
+}
+
+int guest_run(int fd, const char *command, unsigned int timeout_ms, char **ret, size_t *ret_size)
+{
+	int r;
+
+	r = guest_send(fd, command, timeout_ms);
+	if (r < 0)
+		return r;
+	return guest_receive(fd, timeout_ms, ret, ret_size);
 }

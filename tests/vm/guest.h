@@ -14,3 +14,7 @@ int guest_wait_hello(int fd, uint64_t deadline);
  * when the guest did not answer at all. @ret: its standard output and error, NUL-terminated beyond
  * @ret_size, for the caller to free; set on any non-negative return and with -ETIME. */
 int guest_run(int fd, const char *command, unsigned int timeout_ms, char **ret, size_t *ret_size);
+
+/* The two halves of guest_run(), for what the host has to do meanwhile. */
+int guest_send(int fd, const char *command, unsigned int timeout_ms);
+int guest_receive(int fd, unsigned int timeout_ms, char **ret, size_t *ret_size);

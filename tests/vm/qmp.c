@@ -156,25 +156,33 @@ int qmp_execute(struct qmp *qmp, const char *command, json_object *arguments, ui
 	return json_object_object_get_ex(answer, "error", &error) ? keep_error(qmp, error) : 0;
 }
 
+static bool is_event(json_object *event, const char *name)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(event, "event", &value) &&
+	       streq(json_object_get_string(value), name);
+}
+
 static bool is_deleted(json_object *event, const char *id)
 {
-	json_object *name, *data, *device;
+	json_object *data, *device;
 
-	return json_object_object_get_ex(event, "event", &name) &&
-	       streq(json_object_get_string(name), "DEVICE_DELETED") &&
+	return is_event(event, "DEVICE_DELETED") &&
 	       json_object_object_get_ex(event, "data", &data) &&
 	       json_object_object_get_ex(data, "device", &device) &&
 	       streq(json_object_get_string(device), id);
 }
 
-int qmp_wait_deleted(struct qmp *qmp, const char *id, uint64_t deadline)
+static int wait_matching(struct qmp *qmp, bool (*matches)(json_object *event, const char *wanted),
+			 const char *wanted, uint64_t deadline)
 {
 	json_object *message;
 	int r;
 
 	for (size_t looked = 0;;) {
 		for (; looked < json_object_array_length(qmp->events); looked++) {
-			if (is_deleted(json_object_array_get_idx(qmp->events, looked), id)) {
+			if (matches(json_object_array_get_idx(qmp->events, looked), wanted)) {
 				json_object_array_del_idx(qmp->events, looked, 1);
 				return 0;
 			}
@@ -184,4 +192,14 @@ int qmp_wait_deleted(struct qmp *qmp, const char *id, uint64_t deadline)
 			return r;
 		json_object_array_add(qmp->events, message);
 	}
+}
+
+int qmp_wait_deleted(struct qmp *qmp, const char *id, uint64_t deadline)
+{
+	return wait_matching(qmp, is_deleted, id, deadline);
+}
+
+int qmp_wait_event(struct qmp *qmp, const char *name, uint64_t deadline)
+{
+	return wait_matching(qmp, is_event, name, deadline);
 }

@@ -27,3 +27,6 @@ const char *qmp_error(const struct qmp *qmp);
 /* Waits for the guest to let go of the device with @id (event DEVICE_DELETED), also when that came
  * while something else was waited for. */
 int qmp_wait_deleted(struct qmp *qmp, const char *id, uint64_t deadline);
+
+/* Waits for an event of this name, also when it came while something else was waited for. */
+int qmp_wait_event(struct qmp *qmp, const char *name, uint64_t deadline);

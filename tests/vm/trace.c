@@ -38,48 +38,139 @@ int trace_position(const char *path, long *ret)
 }
 
 /* pci_cfg_read e1000e 01:00.0 @0x4 -> 0x7 */
-static bool is_config_access(const char *line, const struct trace_device *device)
+static bool parse_config_access(const char *line, char address[8], struct trace_config_access *ret)
 {
 	const char *p = strstr(line, "pci_cfg_");
-	char address[8];
+	char arrow[3];
 
-	return p && sscanf(p, "pci_cfg_%*s %*s %7s", address) == 1 &&
-	       streq(address, device->address);
+	if (!p || sscanf(p, "pci_cfg_%*s %*s %7s @0x%x %2s 0x%x", address, &ret->offset, arrow,
+			 &ret->value) != 4)
+		return false;
+	ret->write = streq(arrow, "<-");
+	return true;
 }
 
 /* memory_region_ops_write cpu 0 mr 0x55 addr 0xfe000014 value 0x1 size 4 name 'nvme' */
-static bool is_bar_access(const char *line, const struct trace_device *device)
+static bool parse_memory_access(const char *line, uint64_t *ret)
 {
 	const char *p = strstr(line, "memory_region_ops_");
-	uint64_t address;
 
-	if (!p || sscanf(p, "memory_region_ops_%*s cpu %*d mr %*s addr %" SCNx64, &address) != 1)
-		return false;
+	return p && sscanf(p, "memory_region_ops_%*s cpu %*d mr %*s addr %" SCNx64, ret) == 1;
+}
+
+static bool is_bar_access(uint64_t address, const struct trace_device *device)
+{
 	for (size_t i = 0; i < device->n_ranges; i++)
 		if (address >= device->ranges[i].start && address <= device->ranges[i].end)
 			return true;
 	return false;
 }
 
-int trace_count_accesses(const char *path, long position, const struct trace_device *device,
-			 struct trace_count *ret)
+/* The byte that a line sends to the serial port, or -1. */
+static int serial_byte(const char *line)
+{
+	const char *p = strstr(line, "memory_region_ops_write");
+	unsigned int value;
+
+	if (!p || !strstr(p, "name 'serial'") ||
+	    sscanf(p, "memory_region_ops_write cpu %*d mr %*s addr 0x3f8 value %x", &value) != 1)
+		return -1;
+	return (int)(value & 0xff);
+}
+
+static FILE *open_at(const char *path, long position)
 {
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
-	char line[512];
 
-	*ret = (struct trace_count){0};
 	if (!f || fseek(f, position, SEEK_SET) < 0)
+		return NULL;
+	return TAKE_PTR(f);
+}
+
+int trace_find_console(const char *path, const char *text, long *ret)
+{
+	_cleanup_fclose_ FILE *f = open_at(path, 0);
+	char line[512], console[1024];
+	size_t n = 0;
+	int c;
+
+	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
-		if (is_config_access(line, device))
-			ret->config++;
-		else if (is_bar_access(line, device))
-			ret->bars++;
-		else
+		c = serial_byte(line);
+		if (c < 0)
 			continue;
-		if (ret->config + ret->bars == 1)
-			(void)snprintf(ret->first, sizeof(ret->first), "%.*s",
-				       (int)strcspn(line, "\n"), line);
+		if (c != '\n') {
+			if (n < sizeof(console) - 1)
+				console[n++] = (char)(c ? c : ' ');
+			continue;
+		}
+		console[n] = '\0';
+		n = 0;
+		if (strstr(console, text)) {
+			*ret = ftell(f);
+			return 0;
+		}
 	}
+	return -ENOENT;
+}
+
+static void count_line(const char *line, struct trace_count *count, unsigned int *counter)
+{
+	if (count->config + count->bars == 0)
+		(void)snprintf(count->first, sizeof(count->first), "%.*s", (int)strcspn(line, "\n"),
+			       line);
+	(*counter)++;
+}
+
+int trace_count_accesses(const char *path, long position, const struct trace_device *devices,
+			 struct trace_count *counts, size_t n)
+{
+	_cleanup_fclose_ FILE *f = open_at(path, position);
+	struct trace_config_access access;
+	char line[512], address[8];
+	uint64_t memory;
+
+	memset(counts, 0, n * sizeof(*counts));
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (parse_memory_access(line, &memory)) {
+			for (size_t i = 0; i < n; i++)
+				if (is_bar_access(memory, &devices[i]))
+					count_line(line, &counts[i], &counts[i].bars);
+		} else if (parse_config_access(line, address, &access)) {
+			for (size_t i = 0; i < n; i++)
+				if (streq(address, devices[i].address))
+					count_line(line, &counts[i], &counts[i].config);
+		}
+	}
+	return 0;
+}
+
+int trace_config_accesses(const char *path, long position, long end,
+			  const struct trace_device *device, struct trace_config_access **ret,
+			  size_t *ret_n)
+{
+	_cleanup_fclose_ FILE *f = open_at(path, position);
+	_cleanup_free_ struct trace_config_access *accesses = NULL;
+	struct trace_config_access access, *bigger;
+	char line[512], address[8];
+	size_t n = 0;
+
+	if (!f)
+		return -errno;
+	while ((end == 0 || ftell(f) < end) && fgets(line, sizeof(line), f)) {
+		if (!parse_config_access(line, address, &access) ||
+		    !streq(address, device->address))
+			continue;
+		bigger = reallocarray(accesses, n + 1, sizeof(*accesses));
+		if (!bigger)
+			return -ENOMEM;
+		accesses = bigger;
+		accesses[n++] = access;
+	}
+	*ret = TAKE_PTR(accesses);
+	*ret_n = n;
 	return 0;
 }

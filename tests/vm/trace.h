@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util.h"
@@ -32,6 +33,22 @@ int trace_device_parse(const char *name, const char *resource, struct trace_devi
 /* The end of the trace: where what happens from now on begins. */
 int trace_position(const char *path, long *ret);
 
-/* Accesses to @device from @position on. */
-int trace_count_accesses(const char *path, long position, const struct trace_device *device,
-			 struct trace_count *ret);
+/* Where what happens after a line of the early console (the serial port at 0x3f8) begins, the first
+ * one that has @text in it. -ENOENT: there is none. */
+int trace_find_console(const char *path, const char *text, long *ret);
+
+/* Accesses to each of @devices from @position on, in @counts. */
+int trace_count_accesses(const char *path, long position, const struct trace_device *devices,
+			 struct trace_count *counts, size_t n);
+
+struct trace_config_access {
+	bool write;
+	unsigned int offset;
+	uint32_t value;
+};
+
+/* Accesses to the config space of @device from @position to @end, or to the end if that is 0, in
+ * order. @ret is for the caller to free. */
+int trace_config_accesses(const char *path, long position, long end,
+			  const struct trace_device *device, struct trace_config_access **ret,
+			  size_t *ret_n);

@@ -294,3 +294,34 @@ int vm_device_del(struct vm *vm, const char *id)
 		return r;
 	return qmp_wait_deleted(vm->qmp, id, deadline);
 }
+
+int vm_suspend(struct vm *vm)
+{
+	_cleanup_free_ char *output = NULL;
+	size_t size;
+	int r;
+
+	r = guest_send(vm->agent, "echo mem > /sys/power/state", VM_COMMAND_MS);
+	if (r >= 0)
+		r = qmp_wait_event(vm->qmp, "SUSPEND", deadline_in(VM_COMMAND_MS));
+	if (r >= 0)
+		r = qmp_execute(vm->qmp, "system_wakeup", NULL, deadline_in(QMP_MS));
+	if (r >= 0)
+		r = guest_receive(vm->agent, VM_COMMAND_MS, &output, &size);
+	return r;
+}
+
+int vm_end(struct vm *vm, const char *command)
+{
+	uint64_t deadline = deadline_in(VM_COMMAND_MS);
+	int r;
+
+	r = guest_send(vm->agent, command, VM_COMMAND_MS);
+	while (r >= 0 && vm->pid > 0) {
+		if (ms_until(deadline) == 0)
+			return -ETIMEDOUT;
+		(void)poll(NULL, 0, POLL_MS);
+		reap(vm, WNOHANG);
+	}
+	return r;
+}

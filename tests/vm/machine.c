@@ -46,6 +46,8 @@ static void add_board(const struct machine *m, struct arguments *a)
 	arguments_option(a, "-m", "%s", o->memory ? o->memory : "512");
 	if (o->microvm)
 		arguments_option(a, "-global", "virtio-mmio.force-legacy=false");
+	if (o->acpi_table)
+		arguments_option(a, "-acpitable", "file=%s", o->acpi_table);
 	arguments_add(a, "-nodefaults");
 	arguments_add(a, "-no-user-config");
 	/* A guest that panics reboots (panic=-1): QEMU then ends, and the harness sees it. */

@@ -10,7 +10,7 @@ here=$top/tests/vm
 # shellcheck source=tests/vm/debian.sh
 . "$here/debian.sh"
 
-build="gcc libc6-dev make meson ninja-build pkgconf libudev-dev libsystemd-dev libyaml-dev
+build="acpica-tools gcc libc6-dev make meson ninja-build pkgconf libudev-dev libsystemd-dev libyaml-dev
     libkmod-dev libcmocka-dev libjson-c-dev libumockdev-dev umockdev scdoc udev"
 kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl xz-utils linux-source-6.12"
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap

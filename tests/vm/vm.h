@@ -37,6 +37,7 @@ struct vm_options {
 	char *const *arguments;	    /* any of QEMU's, NULL-terminated, after all others; or NULL */
 	const char *machine;	    /* goes after the machine's name, "cxl=on"; NULL: nothing */
 	const char *memory;	    /* as for -m; NULL: 512 MiB */
+	const char *acpi_table;	    /* a file with one more ACPI table, compiled; NULL: none */
 	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */
 	unsigned int cpus;	    /* 0: one */
 	bool trace;		    /* trace.h; slow */

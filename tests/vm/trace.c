@@ -174,3 +174,45 @@ int trace_config_accesses(const char *path, long position, long end,
 	*ret_n = n;
 	return 0;
 }
+
+/* memory_region_ops_write cpu 0 mr 0x55 addr 0x64 value 0xad size 1 name 'i8042-cmd' */
+static bool is_region_access(const char *line, const char *name)
+{
+	const char *p = strstr(line, "memory_region_ops_");
+	const char *region = p ? strstr(p, " name '") : NULL;
+
+	return region && startswith(region + strlen(" name '"), name);
+}
+
+int trace_kernel_start(const char *path, long *ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[512];
+	long at = -1;
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (is_region_access(line, "fwcfg"))
+			at = ftell(f);
+	if (at < 0)
+		return -ENOENT;
+	*ret = at;
+	return 0;
+}
+
+int trace_count_region(const char *path, long position, const char *name, unsigned int *ret_count,
+		       char first[static 256])
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[512];
+
+	*ret_count = 0;
+	first[0] = '\0';
+	if (!f || fseek(f, position, SEEK_SET) < 0)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (is_region_access(line, name) && (*ret_count)++ == 0)
+			(void)snprintf(first, 256, "%.*s", (int)strcspn(line, "\n"), line);
+	return 0;
+}

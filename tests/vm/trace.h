@@ -52,3 +52,13 @@ struct trace_config_access {
 int trace_config_accesses(const char *path, long position, long end,
 			  const struct trace_device *device, struct trace_config_access **ret,
 			  size_t *ret_n);
+
+/* Where the kernel takes over: after the firmware's last word to the device that has given it the
+ * kernel (fw_cfg). -ENOENT: it has not come that far, or QEMU names the device differently. For
+ * kernels that have no driver for that device. */
+int trace_kernel_start(const char *path, long *ret);
+
+/* Accesses from @position on to memory or ports of the region that QEMU calls @name. The first of
+ * them goes to @first. */
+int trace_count_region(const char *path, long position, const char *name, unsigned int *ret_count,
+		       char first[static 256]);

@@ -17,6 +17,9 @@
 #define VIRTIO_NIC_DEVICE "virtio-net-pci,id=nic2,bus=rp2,romfile="
 #define TAINT_USER 64 /* Documentation/admin-guide/tainted-kernels.rst */
 
+/* Root, but not the owner of the machine. */
+#define CONFINED "setpriv --bounding-set -sys_admin --inh-caps -sys_admin "
+
 static struct vm *up(void **state)
 {
 	struct vm *vm = vm_up(state, .kernel = "patched",
@@ -62,6 +65,37 @@ static void test_locked_nothing_becomes_authorized(void **state)
 	expect_state(vm, plugged, "0 user", "");
 }
 
+static void test_tool_says_that_the_kernel_is_locked(void **state)
+{
+	struct vm *vm = vm_up(state, .kernel = "patched", .cmdline = "dev_auth=enforce");
+	_cleanup_free_ char *nic = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect(vm, 0, WRITE " " LOCK " 1");
+	vm_expect(vm, 1, "tdx-authctl authorize %s > /run/said 2>&1", nic);
+	vm_expect(vm, 0, "grep -q 'authorization is locked' /run/said");
+	expect_state(vm, nic, "0 default", "");
+}
+
+static void test_loosening_and_locking_need_cap_sys_admin(void **state)
+{
+	struct vm *vm = up(state);
+
+	vm_expect(vm, 0, CONFINED "grep -q '^CapEff:.*[014589cd].....$' /proc/self/status");
+	vm_expect(vm, EPERM, CONFINED WRITE " " DEFAULT " 1");
+	vm_expect_output(vm, "builtin", "cat " DEFAULT);
+	vm_expect(vm, 0, CONFINED WRITE " " DEFAULT " 0");
+	vm_expect_output(vm, "0", "cat " DEFAULT);
+	vm_expect(vm, EPERM, CONFINED WRITE " " DEFAULT " builtin");
+	vm_expect(vm, EPERM, CONFINED WRITE " " DEFAULT " 1");
+	vm_expect_output(vm, "0", "cat " DEFAULT);
+	vm_expect(vm, EPERM, CONFINED WRITE " " LOCK " 1");
+	vm_expect_output(vm, "0", "cat " LOCK);
+	vm_expect(vm, 1, "dmesg | grep -q 'devices are authorized that no list knows'");
+	vm_expect(vm, 0, WRITE " " DEFAULT " builtin");
+	vm_expect_output(vm, "builtin", "cat " DEFAULT);
+	vm_expect_output(vm, "0", "echo $(($(cat /proc/sys/kernel/tainted) & %d))", TAINT_USER);
+}
+
 static void test_default_0_suspends_the_lists(void **state)
 {
 	struct vm *vm = vm_up(state, .kernel = "patched",
@@ -79,7 +113,7 @@ static void test_default_0_suspends_the_lists(void **state)
 	expect_state(vm, nic, "1 cmdline", "e1000e");
 }
 
-static void test_default_1_authorizes_all_but_the_denied_and_taints(void **state)
+static void test_default_1_authorizes_all_but_the_denied_warns_and_taints(void **state)
 {
 	struct vm *vm = up(state);
 	_cleanup_free_ char *nic = NULL, *denied = vm_find_pci(vm, VIRTIO_NIC);
@@ -87,6 +121,7 @@ static void test_default_1_authorizes_all_but_the_denied_and_taints(void **state
 	vm_expect_output(vm, "0", "echo $(($(cat /proc/sys/kernel/tainted) & %d))", TAINT_USER);
 	vm_expect(vm, 0, WRITE " " DEFAULT " 1");
 	vm_expect_output(vm, "64", "echo $(($(cat /proc/sys/kernel/tainted) & %d))", TAINT_USER);
+	vm_expect(vm, 0, "dmesg | grep -q 'bus pci: devices are authorized that no list knows'");
 	nic = vm_plug_pci(vm, NIC_DEVICE, NIC);
 	expect_state(vm, nic, "1 user", "e1000e");
 	vm_expect(vm, 0, WRITE " %s/authorized default", denied);
@@ -109,8 +144,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vm_test(test_locked_nothing_becomes_authorized),
+		vm_test(test_tool_says_that_the_kernel_is_locked),
+		vm_test(test_loosening_and_locking_need_cap_sys_admin),
 		vm_test(test_default_0_suspends_the_lists),
-		vm_test(test_default_1_authorizes_all_but_the_denied_and_taints),
+		vm_test(test_default_1_authorizes_all_but_the_denied_warns_and_taints),
 		vm_test(test_hardened_shows_the_list),
 	};
 

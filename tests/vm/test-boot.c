@@ -3,6 +3,7 @@
 /* What holds before init runs, and what the harness does when nothing runs. */
 
 #include <errno.h>
+#include <limits.h>
 
 #include "agent-protocol.h"
 #include "serial-log.h"
@@ -101,6 +102,32 @@ static void test_virtio_console_is_the_console_before_init(void **state)
 		  "[ ! -e /sys/class/tty/ttyS0/device/driver ] || ! grep ttyS0 /proc/consoles");
 }
 
+/* Without an early console, and with the virtio console there as well: what a serial console gets
+ * it gets from its driver, for a port that the command line allows. */
+static void test_serial_console_that_is_allowed_has_the_log_before_init(void **state)
+{
+	char option[] = "-serial", backend[64], path[] = "/tmp/tdx-auth-ttyS0.XXXXXX";
+	int fd = mkstemp(path);
+	_cleanup_free_ char *log = NULL;
+	const char *first, *mode, *init;
+
+	assert_true(fd >= 0);
+	(void)close(fd);
+	(void)snprintf(backend, sizeof(backend), "file:%s", path);
+	struct vm *vm = vm_up(state, .kernel = "patched",
+			      .cmdline = "console=ttyS0 dev_auth=enforce "
+					 "dev_auth.allow=acpi:PNP0501",
+			      .no_serial = true, .arguments = (char *[]){option, backend, NULL});
+	log = read_file(path);
+	(void)unlink(path);
+	first = log ? strstr(log, "Linux version ") : NULL;
+	mode = log ? strstr(log, "dev_auth: mode enforce") : NULL;
+	init = log ? strstr(log, "Run " AGENT_PATH " as init process") : NULL;
+	if (!first || !mode || !init || first > mode || mode > init)
+		vm_fail(vm, "ttyS0 has not the kernel's messages from the first on");
+	vm_expect(vm, 0, "grep -q '^ttyS0 ' /proc/consoles");
+}
+
 /* What the harness would print of a guest that did not come up. */
 static char *explanation(struct vm *vm)
 {
@@ -131,20 +158,49 @@ static void test_guest_without_root_fails_with_the_end_of_its_log(void **state)
 	free(text);
 }
 
+/* The root disk is one that ahci would drive. Quiet: what is said then is what an owner sees. */
+static int boot_from_ahci(void **state, const char *parameter, struct vm **ret)
+{
+	char option[] = "-drive", drive[PATH_MAX];
+	static const char *const disk[] = {"ide-hd,drive=second,bus=ide.0", NULL};
+	_cleanup_free_ char *cmdline = NULL;
+	const char *lab = getenv("TDX_AUTH_LAB");
+
+	assert_non_null(lab);
+	assert_true(asprintf(&cmdline, "dev_auth=enforce quiet root=/dev/sda %s", parameter) > 0);
+	(void)snprintf(drive, sizeof(drive),
+		       "file=%s/rootfs.ext4,format=raw,if=none,id=second,snapshot=on", lab);
+	(void)vm_down(state);
+	int r = vm_start(&(struct vm_options){.kernel = "patched",
+					      .cmdline = cmdline,
+					      .devices = disk,
+					      .arguments = (char *[]){option, drive, NULL}},
+			 ret);
+	*state = *ret;
+	return r;
+}
+
 static void test_missing_root_says_which_device_was_refused_and_what_would_allow_it(void **state)
 {
-	_cleanup_free_ char *log = NULL;
+	static const char said[] = "0000:00:1f.2: has no driver because ahci was refused "
+				   "(default), which may have it with ";
+	_cleanup_free_ char *log = NULL, *parameter = NULL;
+	const char *p;
 	struct vm *vm;
-	int r = vm_start(&(struct vm_options){.kernel = "patched",
-					      .cmdline = "dev_auth=enforce quiet root=/dev/sda"},
-			 &vm);
 
-	*state = vm;
-	assert_int_equal(r, -ECONNRESET);
+	assert_int_equal(boot_from_ahci(state, "", &vm), -ECONNRESET);
 	log = vm_log_text(vm);
-	assert_non_null(strstr(log,
-			       "0000:00:1f.2: has no driver because ahci was refused (default), "
-			       "which may have it with dev_auth.allow=pci:8086:2922"));
+	p = strstr(log, said);
+	if (!p)
+		vm_fail(vm, "the log does not say '%s'", said);
+	p += strlen(said);
+	parameter = strndup(p, strcspn(p, " \r\n"));
+	assert_non_null(parameter);
+	assert_string_equal(parameter, "dev_auth.allow=pci:8086:2922");
+
+	/* as it is, and the machine boots */
+	assert_int_equal(boot_from_ahci(state, parameter, &vm), 0);
+	vm_expect_output(vm, "sda", "basename $(readlink -f /sys/dev/block/$(mountpoint -d /))");
 }
 
 static void test_guest_whose_init_hangs_fails_at_its_deadline(void **state)
@@ -198,6 +254,7 @@ int main(void)
 		vm_test(test_built_in_list_holds_before_init),
 		vm_test(test_every_device_would_have_been_bound_without_the_list),
 		vm_test(test_virtio_console_is_the_console_before_init),
+		vm_test(test_serial_console_that_is_allowed_has_the_log_before_init),
 		vm_test(test_guest_without_root_fails_with_the_end_of_its_log),
 		vm_test(test_missing_root_says_which_device_was_refused_and_what_would_allow_it),
 		vm_test(test_guest_whose_init_hangs_fails_at_its_deadline),

@@ -136,10 +136,11 @@ static int keep_error(struct qmp *qmp, json_object *error)
 	return -EREMOTEIO;
 }
 
-int qmp_execute(struct qmp *qmp, const char *command, json_object *arguments, uint64_t deadline)
+static int ask(struct qmp *qmp, const char *command, json_object *arguments, uint64_t deadline,
+	       json_object **ret)
 {
 	_cleanup_(json_putp) json_object *request = json_object_new_object(), *answer = NULL;
-	json_object *error;
+	json_object *error, *value = NULL;
 	const char *text;
 	int r;
 
@@ -153,7 +154,22 @@ int qmp_execute(struct qmp *qmp, const char *command, json_object *arguments, ui
 	r = read_answer(qmp, deadline, &answer);
 	if (r < 0)
 		return r;
-	return json_object_object_get_ex(answer, "error", &error) ? keep_error(qmp, error) : 0;
+	if (json_object_object_get_ex(answer, "error", &error))
+		return keep_error(qmp, error);
+	(void)json_object_object_get_ex(answer, "return", &value);
+	if (ret)
+		*ret = json_object_get(value);
+	return 0;
+}
+
+int qmp_execute(struct qmp *qmp, const char *command, json_object *arguments, uint64_t deadline)
+{
+	return ask(qmp, command, arguments, deadline, NULL);
+}
+
+int qmp_query(struct qmp *qmp, const char *command, uint64_t deadline, json_object **ret)
+{
+	return ask(qmp, command, NULL, deadline, ret);
 }
 
 static bool is_event(json_object *event, const char *name)

@@ -21,6 +21,9 @@ int qmp_handshake(struct qmp *qmp, uint64_t deadline);
  * -EREMOTEIO when QEMU answers with an error: qmp_error() then has its words. */
 int qmp_execute(struct qmp *qmp, const char *command, json_object *arguments, uint64_t deadline);
 
+/* As qmp_execute(), for a command that answers with something: @ret is for the caller to put. */
+int qmp_query(struct qmp *qmp, const char *command, uint64_t deadline, json_object **ret);
+
 /* What QEMU said to the last command that failed; never NULL, valid until the next one. */
 const char *qmp_error(const struct qmp *qmp);
 

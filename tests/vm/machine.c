@@ -38,7 +38,13 @@ static void add_board(const struct machine *m, struct arguments *a)
 
 	read_accel(m, accel, sizeof(accel));
 	arguments_add(a, "qemu-system-x86_64");
-	arguments_option(a, "-accel", "%s", streq(accel, "kvm") ? "kvm" : "tcg,thread=multi");
+	if (o->icount) {
+		/* Only software counts, and only in one thread. */
+		arguments_option(a, "-accel", "tcg,thread=single");
+		arguments_option(a, "-icount", "%s", o->icount);
+	} else
+		arguments_option(a, "-accel", "%s",
+				 streq(accel, "kvm") ? "kvm" : "tcg,thread=multi");
 	arguments_option(a, "-cpu", "max");
 	arguments_option(a, "-machine", "%s%s%s", o->microvm ? MICROVM : "q35",
 			 o->machine ? "," : "", o->machine ? o->machine : "");
@@ -125,10 +131,13 @@ static int add_disk_and_network(const struct machine *m, struct arguments *a)
 	char path[PATH_MAX];
 	int r;
 
-	r = find(m, "rootfs.ext4", path);
-	if (r < 0)
-		return r;
-	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=on", path);
+	if (!m->options->disk) {
+		r = find(m, "rootfs.ext4", path);
+		if (r < 0)
+			return r;
+	}
+	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=on",
+			 m->options->disk ? m->options->disk : path);
 	arguments_option(a, "-device", "virtio-blk-%s,id=rootdisk,drive=root", transport(m));
 	if (m->options->microvm)
 		return 0;

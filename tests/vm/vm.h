@@ -38,11 +38,13 @@ struct vm_options {
 	const char *machine;	    /* goes after the machine's name, "cxl=on"; NULL: nothing */
 	const char *memory;	    /* as for -m; NULL: 512 MiB */
 	const char *acpi_table;	    /* a file with one more ACPI table, compiled; NULL: none */
+	const char *disk;	    /* root's, as "file" of -drive; NULL: the lab's image */
 	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */
 	unsigned int cpus;	    /* 0: one */
 	bool trace;		    /* trace.h; slow */
-	bool no_serial;		    /* no ISA serial port: the virtio console is all there is */
-	unsigned int boot_ms;	    /* 0: VM_BOOT_MS */
+	const char *icount;   /* as for -icount: time follows instructions; NULL: it does not */
+	bool no_serial;	      /* no ISA serial port: the virtio console is all there is */
+	unsigned int boot_ms; /* 0: VM_BOOT_MS */
 };
 
 #define VM_BOOT_MS 120000U

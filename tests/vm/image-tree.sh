@@ -26,8 +26,10 @@ for generator in "$tree"/usr/lib/systemd/system-generators/*; do
 done
 for kernel; do
     cp -a "$kernel"/modules/* "$tree/usr/lib/modules/"
+    # Of one series, so the same for all kernels that have them.
+    [ ! -d "$kernel/selftests" ] || cp -a "$kernel/selftests" "$tree/usr/lib/tdx-lab/"
 done
-chown -R 0:0 "$tree/usr/lib/modules"
+chown -R 0:0 "$tree/usr/lib/modules" "$tree/usr/lib/tdx-lab"
 chmod 755 "$tree"
 mkfs.ext4 -qq -F -O '^has_journal' -E lazy_itable_init=1,lazy_journal_init=1 -m 0 \
     -U 74647861-7574-6800-0000-6c6162000000 -d "$tree" "$image" "$size" >/dev/null

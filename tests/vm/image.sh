@@ -5,7 +5,7 @@
 #   image.sh LAB DESTDIR AGENT KERNEL...
 #
 # LAB becomes a directory of links into the cache: rootfs.ext4 (Debian of this machine's release,
-# DESTDIR and the AGENT on top, the modules of every KERNEL), initramfs (busybox, the agent, modules), one
+# DESTDIR and the AGENT on top, modules and selftests of every KERNEL), initramfs (busybox, the agent, modules), one
 # directory for each KERNEL (as kernel.sh prints them), and accel, the name of the accelerator that works here.
 set -eu
 

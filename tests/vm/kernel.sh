@@ -7,9 +7,9 @@
 #
 # Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), patched-catalogue
 # (the drivers of QEMU's device models built in), stock (no patches), kunit (the patches and little
-# else, for their KUnit tests). A directory holds bzImage, config, release and modules/
-# (usr/lib/modules of that kernel) and never changes once it is there. Everything lives in the cache,
-# nothing in the checkout.
+# else, for their KUnit tests). A directory holds bzImage, config, release, modules/
+# (usr/lib/modules of that kernel) and, of a series that brings some, selftests/; it never changes
+# once it is there. Everything lives in the cache, nothing in the checkout.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -178,10 +178,20 @@ collect() {
     rm -rf "$new/root"
     rm -f "$new"/modules/*/build "$new"/modules/*/source
     run_depmod
+    collect_selftests
     publish "$new" "$result"
     # A kernel of a series that is gone is dead weight; keep a few to go back and forth.
     # shellcheck disable=SC2012 # our own names: VARIANT-HASH
     ls -dt "$kernels/$variant"-???????????????? | tail -n +4 | xargs -r rm -rf
+}
+
+# What the series has for kselftest, laid out as in the source.
+collect_selftests() {
+    selftests=$work/src/tools/testing/selftests
+    [ -d "$selftests/device_auth" ] || return 0
+    mkdir -p "$new/selftests/kselftest"
+    cp -a "$selftests/device_auth" "$new/selftests/"
+    cp -a "$selftests/kselftest/ktap_helpers.sh" "$new/selftests/kselftest/"
 }
 
 run_depmod() {

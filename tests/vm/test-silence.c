@@ -208,6 +208,13 @@ static void test_sleep_and_reset_only_keep_the_state_of_blocked_devices(void **s
 	assert_int_not_equal(vm_count(s.vm, now, &s.devices[CROWD]).config, 0);
 	expect_only_kept(&s, now);
 
+	/* A fatal error of the port, at the host's will: the link is reset, and what is below is
+	 * not asked about the error. */
+	now = vm_trace_now(s.vm);
+	assert_int_equal(vm_monitor(s.vm, "pcie_aer_inject_error rp3 DLP"), 0);
+	vm_expect_soon(s.vm, "dmesg | grep -q 'AER: device recovery'");
+	expect_only_kept(&s, now);
+
 	now = vm_trace_now(s.vm);
 	assert_int_equal(vm_suspend(s.vm), 0);
 	assert_int_not_equal(vm_count(s.vm, now, &s.devices[CROWD]).config, 0);

@@ -325,3 +325,13 @@ int vm_end(struct vm *vm, const char *command)
 	}
 	return r;
 }
+
+int vm_monitor(struct vm *vm, const char *line)
+{
+	json_object *arguments = json_object_new_object();
+
+	if (!arguments)
+		return -ENOMEM;
+	json_object_object_add(arguments, "command-line", json_object_new_string(line));
+	return qmp_execute(vm->qmp, "human-monitor-command", arguments, deadline_in(QMP_MS));
+}

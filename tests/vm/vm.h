@@ -94,5 +94,9 @@ int vm_suspend(struct vm *vm);
  * -ETIMEDOUT: it still runs. */
 int vm_end(struct vm *vm, const char *command);
 
+/* A line for QEMU's own monitor, for what its machine protocol has no words for. What the monitor
+ * answers is lost, complaints too. */
+int vm_monitor(struct vm *vm, const char *line);
+
 /* Milliseconds from vm_start() to the agent's first word. */
 unsigned int vm_boot_time(const struct vm *vm);

@@ -12,7 +12,8 @@ here=$top/tests/vm
 
 build="acpica-tools gcc libc6-dev make meson ninja-build pkgconf libudev-dev libsystemd-dev libyaml-dev
     libkmod-dev libcmocka-dev libjson-c-dev libumockdev-dev umockdev scdoc udev"
-kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl xz-utils linux-source-6.12"
+kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-utils
+    linux-source-6.12"
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap
     qemu-system-x86 zstd"
 lint="clang-format clang-tidy python3-git python3-ply shellcheck"

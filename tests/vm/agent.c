@@ -9,6 +9,7 @@
  *   agent sight              prints what it records before init, as it is now
  *   agent write FILE TEXT    writes TEXT with one write(2); the exit status is the errno, 0 for
  * none
+ *   agent race ROUNDS RACER...  see agent-race.h
  *
  * Kernel parameters: lab.agent=/dev/ttyS1 to serve on that port instead of the virtio-serial port
  * named lab.agent; lab.probe to say that the machine runs, and power off. */
@@ -30,6 +31,7 @@
 #include <time.h>
 
 #include "agent-protocol.h"
+#include "agent-race.h"
 #include "util.h"
 
 static uint64_t now_ms(void)
@@ -459,6 +461,8 @@ int main(int argc, char **argv)
 		return record_sight(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (argc == 4 && streq(argv[1], "write"))
 		return write_once(argv[2], argv[3]);
+	if (argc >= 4 && streq(argv[1], "race"))
+		return race((unsigned int)atoi(argv[2]), argv + 3, (unsigned int)argc - 3);
 	if (getpid() == 1) {
 		r = become_init();
 		if (r < 0) {

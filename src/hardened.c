@@ -2,6 +2,7 @@
 #include "hardened.h"
 
 #include <fnmatch.h>
+#include <strings.h>
 
 static bool ids_match(const struct HardenedEntry *entry, const struct Device *device)
 {
@@ -27,18 +28,21 @@ static size_t firmware_id_length(const struct HardenedEntry *entry)
 	return len > suffix && streq(entry->text + len - suffix, instance) ? len - suffix : 0;
 }
 
-static bool text_id_listed(const char *id, size_t len)
+/* @any_case: pnp shows ids with their hexadecimal digits in lower case, and tells none from another
+ * by that. */
+static bool text_id_listed(const char *id, size_t len, bool any_case)
 {
 	for (size_t i = 0; i < hardened_table_size; i++)
 		if (firmware_id_length(&hardened_table[i]) == len &&
-		    strncmp(hardened_table[i].text, id, len) == 0)
+		    (any_case ? strncasecmp(hardened_table[i].text, id, len)
+			      : strncmp(hardened_table[i].text, id, len)) == 0)
 			return true;
 	return false;
 }
 
 /* A driver may match by any id the device shows, so all must be listed. @ids: separated by colons
  * or white space. */
-static bool all_text_ids_listed(const char *ids)
+static bool all_text_ids_listed(const char *ids, bool any_case)
 {
 	static const char separators[] = ": \n\t";
 	size_t n = 0;
@@ -46,7 +50,7 @@ static bool all_text_ids_listed(const char *ids)
 	while (*(ids += strspn(ids, separators))) {
 		size_t len = strcspn(ids, separators);
 
-		if (!text_id_listed(ids, len))
+		if (!text_id_listed(ids, len, any_case))
 			return false;
 		ids += len;
 		n++;
@@ -62,9 +66,9 @@ bool hardened_find(const struct Device *device, const char **ret_driver)
 	switch (device->bus) {
 	case BUS_ACPI:
 		acpi_ids = device->modalias ? startswith(device->modalias, "acpi:") : NULL;
-		return acpi_ids && all_text_ids_listed(acpi_ids);
+		return acpi_ids && all_text_ids_listed(acpi_ids, false);
 	case BUS_PNP:
-		return device->text_ids && all_text_ids_listed(device->text_ids);
+		return device->text_ids && all_text_ids_listed(device->text_ids, true);
 	default:
 		break;
 	}

@@ -163,6 +163,15 @@ static void test_every_acpi_id_must_be_listed(void **state)
 	expect_hardened(device, NULL);
 }
 
+static void test_pnp_ids_are_known_in_lower_case(void **state)
+{
+	struct Device device = {.bus = BUS_PNP, .text_ids = (char *)"PNP0c01\nPNP0c02"};
+
+	expect_hardened(device, NULL);
+	device = (struct Device){.bus = BUS_ACPI, .modalias = (char *)"acpi:PNP0c01:"};
+	expect_not_hardened(device);
+}
+
 static void test_an_acpi_device_is_listed_by_what_it_shows_as(void **state)
 {
 	struct Device device = {.bus = BUS_ACPI};
@@ -366,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_listed_pci_devices_are_admitted_for_one_driver),
 		cmocka_unit_test(test_unlisted_devices_are_not),
 		cmocka_unit_test(test_every_acpi_id_must_be_listed),
+		cmocka_unit_test(test_pnp_ids_are_known_in_lower_case),
 		cmocka_unit_test(test_an_acpi_device_is_listed_by_what_it_shows_as),
 		cmocka_unit_test(test_platform_devices_go_by_their_names),
 		cmocka_unit_test(test_verdict_says_who_decides),

@@ -80,9 +80,25 @@ static void driver_of(const char *device, char *driver, size_t size)
 	(void)snprintf(driver, size, "%s", n > 0 ? strrchr(target, '/') + 1 : "-");
 }
 
+/* The ids that a pnp device lists one a line, with colons between them; "" on other buses. */
+static void text_ids(const char *bus, const char *name, char *ids, size_t size)
+{
+	char path[PATH_MAX];
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t n;
+
+	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/id", bus, name);
+	f = streq(bus, "pnp") ? fopen(path, "re") : NULL;
+	n = f ? fread(ids, 1, size - 1, f) : 0;
+	ids[n] = '\0';
+	for (char *p = ids; (p = strchr(p, '\n'));)
+		*p = p[1] ? ':' : '\0';
+}
+
 static void record_device(FILE *out, const char *bus, const char *name)
 {
 	char path[PATH_MAX], driver[256], authorized[16], by[32], only[256], modalias[512];
+	char ids[256];
 	_cleanup_free_ char *where = NULL;
 
 	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/driver", bus, name);
@@ -91,10 +107,11 @@ static void record_device(FILE *out, const char *bus, const char *name)
 	attribute(by, sizeof(by), "/sys/bus/%s/devices/%s/authorized_by", bus, name);
 	attribute(only, sizeof(only), "/sys/bus/%s/devices/%s/authorized_driver", bus, name);
 	attribute(modalias, sizeof(modalias), "/sys/bus/%s/devices/%s/modalias", bus, name);
+	text_ids(bus, name, ids, sizeof(ids));
 	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s", bus, name);
 	where = realpath(path, NULL);
-	fprintf(out, "%s/%s driver=%s authorized=%s by=%s only=%s modalias=%s path=%s\n", bus, name,
-		driver, authorized, by, only, modalias, where ? where : "-");
+	fprintf(out, "%s/%s driver=%s authorized=%s by=%s only=%s modalias=%s ids=%s path=%s\n",
+		bus, name, driver, authorized, by, only, modalias, ids, where ? where : "-");
 }
 
 static int record_bus(FILE *out, const char *bus)

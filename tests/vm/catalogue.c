@@ -17,8 +17,10 @@ struct model_entry {
 	struct setting *settings;
 };
 
-static const char *const backend_keys[] = {"object", "chardev", "blockdev", "fsdev", "device"};
-static const char *const other_keys[] = {"properties", "machine", "alone", "skip"};
+static const char *const backend_keys[] = {"object", "chardev",	 "blockdev",
+					   "fsdev",  "audiodev", "device"};
+static const char *const other_keys[] = {"properties", "after",	 "machine", "alone", "skip",
+					 "needs",      "unseen", "cold",    "shows"};
 
 static bool is_one_of(const char *key, const char *const *keys, size_t n)
 {
@@ -215,8 +217,9 @@ bool model_has_bus(const struct model *model)
 	return properties && (startswith(properties, "bus=") || strstr(properties, ",bus="));
 }
 
-/* @text with $id and $vhost replaced, for the caller to free. */
-static char *expand(const char *text, const char *id, const char *vhost)
+/* @text with $id, $number and $dir replaced, for the caller to free. @id is a letter and a number.
+ */
+static char *expand(const char *text, const char *id, const char *directory)
 {
 	char *expanded = NULL;
 	size_t size;
@@ -228,8 +231,10 @@ static char *expand(const char *text, const char *id, const char *vhost)
 	while (*text) {
 		if ((rest = startswith(text, "$id")))
 			fputs(id, out);
-		else if ((rest = startswith(text, "$vhost")))
-			fputs(vhost, out);
+		else if ((rest = startswith(text, "$number")))
+			fputs(id + 1, out);
+		else if ((rest = startswith(text, "$dir")))
+			fputs(directory, out);
 		else {
 			rest = text + 1;
 			fputc(*text, out);
@@ -243,7 +248,7 @@ static char *expand(const char *text, const char *id, const char *vhost)
 	return expanded;
 }
 
-void model_add_backends(const struct model *model, const char *id, const char *vhost,
+void model_add_backends(const struct model *model, const char *id, const char *directory,
 			struct arguments *a)
 {
 	if (!model->entry)
@@ -253,7 +258,7 @@ void model_add_backends(const struct model *model, const char *id, const char *v
 
 		if (!is_backend(s->key))
 			continue;
-		value = expand(s->value, id, vhost);
+		value = expand(s->value, id, directory);
 		if (!value)
 			a->failed = true;
 		else {
@@ -277,4 +282,11 @@ char *model_device(const struct model *model, const char *id, const char *where)
 		     where ? where : "", isempty(expanded) ? "" : ",", expanded) < 0)
 		return NULL;
 	return device;
+}
+
+char *model_device_after(const struct model *model, const char *id)
+{
+	const char *after = model_setting(model, "after");
+
+	return after ? expand(after, id, "") : NULL;
 }

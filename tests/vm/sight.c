@@ -27,6 +27,7 @@ static bool parse_node(const char *line, struct node *node)
 	field(line, " by=", node->by, sizeof(node->by));
 	field(line, " only=", node->only, sizeof(node->only));
 	field(line, " modalias=", node->modalias, sizeof(node->modalias));
+	field(line, " ids=", node->ids, sizeof(node->ids));
 	field(line, " path=", node->path, sizeof(node->path));
 	return true;
 }
@@ -92,7 +93,16 @@ bool node_is_root_hub(const struct node *node)
 	       (startswith(node->name, "usb") || strstr(node->name, "-0:"));
 }
 
-/* The list's verdict, from the ids in the modalias; sysfs shows no modalias of a pnp device. */
+bool node_has_pci_ids(const struct node *node, const char *ids)
+{
+	unsigned int vendor, device, wanted_vendor, wanted_device;
+
+	return sscanf(ids, "%4x:%4x", &wanted_vendor, &wanted_device) == 2 &&
+	       sscanf(node->modalias, "pci:v%8xd%8x", &vendor, &device) == 2 &&
+	       vendor == wanted_vendor && device == wanted_device;
+}
+
+/* The list's verdict, from the ids in the modalias; a pnp device has none and lists its ids. */
 static bool find(const struct node *node, const char **ret_driver)
 {
 	struct Device device = {.sysname = (char *)node->name};
@@ -112,6 +122,9 @@ static bool find(const struct node *node, const char **ret_driver)
 	} else if (streq(node->bus, "acpi")) {
 		device.bus = BUS_ACPI;
 		device.modalias = (char *)node->modalias;
+	} else if (streq(node->bus, "pnp")) {
+		device.bus = BUS_PNP;
+		device.text_ids = (char *)node->ids;
 	} else if (streq(node->bus, "platform"))
 		device.bus = BUS_PLATFORM;
 	else
@@ -126,22 +139,54 @@ bool node_is_listed(const struct node *node)
 	return find(node, &driver);
 }
 
-/* Devices of the machine that no list names: what the kernel made by itself, what belongs to a
- * device that was authorized, and pnp, where the list can only be asked in the kernel. */
-static bool is_exempt(const struct node *node)
+/* The nearest device above @node, or NULL. */
+static const struct node *parent_of(const struct sight *sight, const struct node *node)
 {
-	if (streq(node->bus, "pnp"))
-		return streq(node->by, "builtin");
-	return streq(node->bus, "platform") &&
-	       (streq(node->by, "kernel") || streq(node->by, "parent"));
+	const struct node *parent = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < sight->n; i++) {
+		const char *path = sight->nodes[i].path, *rest = startswith(node->path, path);
+		size_t n = strlen(path);
+
+		if (rest && *rest == '/' && n > longest) {
+			longest = n;
+			parent = &sight->nodes[i];
+		}
+	}
+	return parent;
 }
 
-const char *node_complaint(const struct node *node)
+/* Devices of the machine that no list names: what the kernel made by itself, for want of a list of
+ * its own, and what belongs to a device that is in order. */
+static bool is_exempt(const struct sight *sight, const struct node *node)
+{
+	const struct node *parent;
+
+	if (!streq(node->bus, "platform"))
+		return false;
+	if (streq(node->by, "kernel"))
+		return true;
+	parent = streq(node->by, "parent") ? parent_of(sight, node) : NULL;
+	return parent && streq(parent->authorized, "1") && !node_complaint(sight, parent);
+}
+
+static bool is_gated(const struct node *node)
+{
+	static const char *const buses[] = {"pci", "virtio", "acpi", "pnp", "platform"};
+
+	for (size_t i = 0; i < ELEMENTSOF(buses); i++)
+		if (streq(node->bus, buses[i]))
+			return true;
+	return false;
+}
+
+const char *node_complaint(const struct sight *sight, const struct node *node)
 {
 	const char *driver;
 	bool listed = find(node, &driver);
 
-	if (streq(node->bus, "usb"))
+	if (!is_gated(node))
 		return node_is_root_hub(node) || !node_is_bound(node) ? NULL
 								      : "usb is denied by default";
 	if (streq(node->authorized, ""))
@@ -150,22 +195,33 @@ const char *node_complaint(const struct node *node)
 		return NULL;
 	if (!streq(node->authorized, "1"))
 		return "it is not authorized";
-	if (!listed && !is_exempt(node))
+	if (!listed && !is_exempt(sight, node))
 		return "no list names it";
 	if (driver && !streq(driver, node->driver))
 		return "the list admits another driver";
 	return NULL;
 }
 
-bool driver_is_listed(const char *bus, const char *driver)
+const char *sight_probe_complaint(const struct sight *sight, const char *name, bool by_user)
 {
-	static const enum Bus buses[] = {BUS_PCI, BUS_VIRTIO};
+	bool there = false;
+	unsigned int number;
+	char end;
 
-	for (size_t b = 0; b < ELEMENTSOF(buses); b++)
-		for (size_t i = 0; i < hardened_table_size; i++)
-			if (hardened_table[i].bus == buses[b] &&
-			    streq(bus, b == 0 ? "pci" : "virtio") &&
-			    streq_or_null(hardened_table[i].driver, driver))
-				return true;
-	return false;
+	for (size_t i = 0; i < sight->n; i++) {
+		const struct node *node = &sight->nodes[i];
+
+		if (!streq(node->name, name))
+			continue;
+		if (!is_gated(node) || node_is_listed(node) || is_exempt(sight, node) ||
+		    (by_user && streq(node->by, "user")))
+			return NULL;
+		there = true;
+	}
+	if (there)
+		return "no list names it";
+	return sscanf(name, "%*4x:%*2x:%*2x.%u%c", &number, &end) == 1 ||
+			       sscanf(name, "virtio%u%c", &number, &end) == 1
+		       ? "it is gone"
+		       : NULL;
 }

@@ -9,7 +9,7 @@
  * built-in list of hardened devices would have it so. */
 struct node {
 	char bus[16], name[64], driver[64], authorized[8], by[16], only[64];
-	char modalias[256], path[256];
+	char modalias[256], ids[256], path[256];
 };
 
 struct sight {
@@ -35,9 +35,14 @@ bool node_is_plugged(const struct node *node);
 /* Whether it is a USB root hub or what belongs to it: the controller itself. */
 bool node_is_root_hub(const struct node *node);
 
-/* Under dev_auth=enforce: what is wrong with the driver that the node has, as a phrase; NULL if
- * nothing is. */
-const char *node_complaint(const struct node *node);
+/* Whether it is a PCI device with these ids, "8086:10d3". */
+bool node_has_pci_ids(const struct node *node, const char *ids);
 
-/* Whether an entry of the list for @bus admits @driver, for whatever device. */
-bool driver_is_listed(const char *bus, const char *driver);
+/* What is wrong with the node under dev_auth=enforce: a driver that no list gives it. NULL if
+ * nothing is. */
+const char *node_complaint(const struct sight *sight, const struct node *node);
+
+/* Whether any driver may be tried on the device of this name, on whichever bus of those that the
+ * gate holds: NULL, or why not. Names of other buses are of no interest. @by_user: whether what a
+ * user authorized counts. */
+const char *sight_probe_complaint(const struct sight *sight, const char *name, bool by_user);

@@ -14,10 +14,10 @@
 
 #include "agent-protocol.h"
 #include "arguments.h"
+#include "backend.h"
 #include "catalogue.h"
 #include "escape.h"
 #include "sight.h"
-#include "vhost-user.h"
 #include "vmtest.h"
 
 #define KERNEL "patched-catalogue"
@@ -38,6 +38,9 @@
  * the boot for the driver. */
 #define NO_SCAN "scsi_mod.scan=none"
 
+/* The kernel notes every device whose driver it called, at a level that only dmesg shows. */
+#define NOTE_PROBES "initcall_debug log_buf_len=4M"
+
 /* A machine that is busy with other things stops a guest's processor for as long as it likes. That
  * is no fault of the kernel's; what hangs misses the harness's deadlines. */
 #define STARVED "no_timer_check rcupdate.rcu_cpu_stall_suppress=1"
@@ -46,15 +49,18 @@
 #define SHARED_MEMORY "memory-backend-memfd,id=ram,size=512M,share=on"
 #define XHCI "qemu-xhci,id=xhci,p2=15,p3=15"
 
+/* Of microvm's virtio-mmio slots the harness takes the first: console, root disk, wanted disk. */
+#define FIRST_MMIO 3U
+
 static struct catalogue catalogue;
 static char directory[] = "/tmp/tdx-auth-catalogue-XXXXXX";
-static char vhost[sizeof(directory) + 16]; /* the backend's socket, in there */
 
 /* A guest, what is plugged into it, and what was found wrong with it. */
 struct run {
 	void **state;
 	struct vm *vm;
-	bool enforce;
+	enum gate gate;
+	enum way way;
 	const char *cmdline; /* on top of that; NULL: nothing */
 	bool microvm;
 	struct model **models;
@@ -124,8 +130,8 @@ static void id_of(const struct model *model, char *id, size_t size)
 	(void)snprintf(id, size, "m%zu", (size_t)(model - catalogue.models));
 }
 
-/* The models on @bus that start, alone or not, for the caller to free. */
-static struct model **choose(enum model_bus bus, bool alone, size_t *ret_n)
+/* The models on @bus that come this way, alone or not, for the caller to free. */
+static struct model **choose(enum model_bus bus, enum way way, bool alone, size_t *ret_n)
 {
 	struct model **models = calloc(catalogue.n + 1, sizeof(struct model *));
 
@@ -134,7 +140,7 @@ static struct model **choose(enum model_bus bus, bool alone, size_t *ret_n)
 	for (size_t i = 0; i < catalogue.n; i++) {
 		struct model *model = &catalogue.models[i];
 
-		if (model->bus == bus && model->starts &&
+		if (model->bus == bus && model->starts && (way == WAY_COLD || model->pluggable) &&
 		    (model_setting(model, "alone") != NULL) == alone)
 			models[(*ret_n)++] = model;
 	}
@@ -149,13 +155,10 @@ static void add_quoted(FILE *out, const struct arguments *a)
 		fprintf(out, " '%s'", a->v[i]);
 }
 
-static void add_start_arguments(const struct model *model, struct arguments *a)
+static void add_start_arguments(const struct model *model, const char *id, struct arguments *a)
 {
 	const char *machine = model_setting(model, "machine");
-	_cleanup_free_ char *device = NULL;
-	char id[32];
 
-	id_of(model, id, sizeof(id));
 	arguments_option(a, "-object", "memory-backend-memfd,id=ram,size=256M,share=on");
 	arguments_option(a, "-m", "256,slots=4,maxmem=4G");
 	arguments_option(a, "-machine", "%s,memory-backend=ram%s%s",
@@ -165,96 +168,181 @@ static void add_start_arguments(const struct model *model, struct arguments *a)
 		arguments_option(a, "-device", XHCI);
 	if (model->bus == MODEL_PCI)
 		arguments_option(a, "-device", "pcie-root-port,id=rp7,chassis=7,slot=7");
-	model_add_backends(model, id, vhost, a);
-	device = model_device(model, id, "");
-	arguments_option(a, "-device", "%s", device ? device : "");
+	model_add_backends(model, id, directory, a);
 }
 
 /* What QEMU says is kept, its own name and the argument before it left out. */
-static void keep_refusal(struct model *model, const char *line)
+static void keep_refusal(const struct model *model, const char *line, char *refusal, size_t size)
 {
 	const char *last = strstr(line, model->name), *text = last ? strstr(last, ": ") : NULL;
 
 	text = text ? text + 2 : line;
 	if (!isempty(text))
-		(void)snprintf(model->refusal, sizeof(model->refusal), "%.*s",
-			       (int)strcspn(text, "\n"), text);
+		(void)snprintf(refusal, size, "%.*s", (int)strcspn(text, "\r\n"), text);
 }
 
-static void start_model(struct model *model)
+/* Runs QEMU without a guest and gives its monitor a command. Returns QEMU's exit status; *@refusal
+ * is the last that it said on stderr or, with a command, that the monitor said of an error. */
+static int ask_qemu(const struct model *model, const char *monitor, const struct arguments *a,
+		    char *refusal, size_t size)
 {
-	_cleanup_(arguments_done) struct arguments a = {0};
 	_cleanup_free_ char *command = NULL;
 	char line[1024];
-	size_t size;
-	FILE *stream = open_memstream(&command, &size);
-	int status;
+	size_t length;
+	FILE *stream = open_memstream(&command, &length);
+	int status = -1;
 
 	assert_non_null(stream);
-	fputs("echo quit | timeout -k 1 60 qemu-system-x86_64 -accel tcg -nodefaults "
-	      "-no-user-config -display none -S -monitor stdio",
-	      stream);
-	add_start_arguments(model, &a);
-	add_quoted(stream, &a);
-	fputs(" 2>&1 >/dev/null", stream);
+	fprintf(stream,
+		"printf '%%s\\nquit\\n' '%s' | timeout -k 1 60 qemu-system-x86_64 -accel tcg "
+		"-nodefaults -no-user-config -display none -S -monitor stdio",
+		monitor);
+	add_quoted(stream, a);
+	fprintf(stream, " 2>&1 %s; echo status $?", isempty(monitor) ? ">/dev/null" : "");
 	assert_int_equal(fclose(stream), 0);
+	refusal[0] = '\0';
 	stream = popen(command, "re");
 	assert_non_null(stream);
 	while (fgets(line, sizeof(line), stream))
-		keep_refusal(model, line);
-	status = pclose(stream);
+		if (sscanf(line, "status %d", &status) != 1 &&
+		    (isempty(monitor) || strstr(line, "Error: ")))
+			keep_refusal(model, line, refusal, size);
+	(void)pclose(stream);
+	return status;
+}
+
+static void try_start(struct model *model, const char *id)
+{
+	_cleanup_(arguments_done) struct arguments a = {0};
+	_cleanup_free_ char *device = model_device(model, id, "");
+	_cleanup_free_ char *after = model_device_after(model, id);
+	int status;
+
+	add_start_arguments(model, id, &a);
+	arguments_option(&a, "-device", "%s", device ? device : "");
+	if (after)
+		arguments_option(&a, "-device", "%s", after);
+	status = ask_qemu(model, "", &a, model->refusal, sizeof(model->refusal));
 	model->starts = status == 0;
 	if (model->starts)
 		model->refusal[0] = '\0';
 	else if (isempty(model->refusal))
 		(void)snprintf(model->refusal, sizeof(model->refusal), "QEMU's status is %d",
-			       WEXITSTATUS(status));
+			       status);
+}
+
+static void try_plug(struct model *model, const char *id)
+{
+	_cleanup_(arguments_done) struct arguments a = {0};
+	_cleanup_free_ char *device = NULL, *command = NULL;
+	int status;
+
+	device = model_device(model, id, model->bus == MODEL_PCI ? "bus=rp7" : "bus=xhci.0");
+	if (asprintf(&command, "device_add %s", device ? device : "") < 0)
+		abort();
+	add_start_arguments(model, id, &a);
+	status = ask_qemu(model, command, &a, model->hot_refusal, sizeof(model->hot_refusal));
+	if (status != 0 && isempty(model->hot_refusal))
+		(void)snprintf(model->hot_refusal, sizeof(model->hot_refusal),
+			       "QEMU's status is %d", status);
+	model->pluggable = isempty(model->hot_refusal);
+}
+
+static void try_model(struct model *model)
+{
+	char id[32];
+
+	id_of(model, id, sizeof(id));
+	try_start(model, id);
+	if (model->starts && model->bus != MODEL_VIRTIO)
+		try_plug(model, id);
 }
 
 static int load(void **state)
 {
 	const char *path = getenv("TDX_AUTH_CATALOGUE");
+	char socket[sizeof(directory) + 16];
 
 	(void)state;
 	if (isempty(path) || catalogue_load(path, &catalogue) < 0)
 		return -1;
 	if (!mkdtemp(directory))
 		return -1;
-	(void)snprintf(vhost, sizeof(vhost), "%s/vhost-user", directory);
-	if (vhost_user_start(vhost) < 0)
+	(void)snprintf(socket, sizeof(socket), "%s/vhost-user", directory);
+	if (vhost_user_start(socket) < 0)
+		return -1;
+	(void)snprintf(socket, sizeof(socket), "%s/ivshmem", directory);
+	if (ivshmem_start(socket) < 0)
 		return -1;
 	for (size_t i = 0; i < catalogue.n; i++)
 		if (is_chosen(i))
-			start_model(&catalogue.models[i]);
+			try_model(&catalogue.models[i]);
 	return 0;
+}
+
+/* What QEMU says of models that are made to be there from the start. */
+static bool is_cold_by_design(const struct model *model)
+{
+	return strstr(model->hot_refusal, "expects a pluggable device type") ||
+	       strstr(model->hot_refusal, "does not support hotplugging");
+}
+
+/* Whether the file is right about how the model starts. */
+static bool check_start(const struct model *m)
+{
+	const char *skip = model_setting(m, "skip"), *needs = model_setting(m, "needs");
+	const char *why = skip ? skip : needs;
+
+	if (m->starts && skip)
+		comment("WRONG: %s starts, but the file says: %s", m->name, skip);
+	if (m->starts)
+		return !skip;
+	if (why)
+		comment("skipped: %s: %s (QEMU: %s)", m->name, why, m->refusal);
+	else
+		/* A newer QEMU has models that nobody could put into the file yet. */
+		comment("%s: %s does not start and the file does not say why: %s",
+			m->entry ? "WRONG" : "unknown", m->name, m->refusal);
+	return why || !m->entry;
+}
+
+/* And about how it is plugged. */
+static bool check_plug(const struct model *m)
+{
+	const char *cold = model_setting(m, "cold");
+	bool excused = is_cold_by_design(m) || cold;
+
+	if (!m->starts || m->bus == MODEL_VIRTIO)
+		return true;
+	if (m->pluggable && cold)
+		comment("WRONG: %s can be plugged, but the file says: %s", m->name, cold);
+	else if (!m->pluggable)
+		comment("%s: %s (QEMU: %s)",
+			cold	  ? cold
+			: excused ? "not hot, by design"
+				  : "WRONG: cannot be plugged and the file does not say why",
+			m->name, m->hot_refusal);
+	return m->pluggable ? !cold : excused;
 }
 
 static void test_file_is_right_about_what_starts(void **state)
 {
-	size_t tried = 0, started = 0, wrong = 0;
+	size_t tried = 0, started = 0, pluggable = 0, wrong = 0;
 
 	(void)state;
 	for (size_t i = 0; i < catalogue.n; i++) {
 		const struct model *m = &catalogue.models[i];
-		const char *skip = model_setting(m, "skip");
 
 		if (!is_chosen(i))
 			continue;
 		tried++;
 		started += m->starts;
-		if (m->starts && skip) {
-			comment("WRONG: %s starts, but the file says: %s", m->name, skip);
-			wrong++;
-		} else if (skip)
-			comment("skipped: %s: %s (QEMU: %s)", m->name, skip, m->refusal);
-		else if (!m->starts) {
-			/* A newer QEMU has models that nobody could put into the file yet. */
-			comment("%s: %s does not start and the file does not say why: %s",
-				m->entry ? "WRONG" : "unknown", m->name, m->refusal);
-			wrong += m->entry != NULL;
-		}
+		pluggable += m->pluggable;
+		wrong += !check_start(m);
+		wrong += !check_plug(m);
 	}
-	comment("of %zu models of QEMU %zu were tried and %zu start", catalogue.n, tried, started);
+	comment("of %zu models of QEMU %zu were tried, %zu start, %zu can be plugged later",
+		catalogue.n, tried, started, pluggable);
 	assert_int_equal(wrong, 0);
 	assert_true(started > 0);
 }
@@ -304,7 +392,7 @@ static void look_for_outcries(struct run *run)
 
 	if (n == 0)
 		return;
-	if (run->enforce)
+	if (run->gate == GATE_ENFORCE)
 		complain(run, "the kernel cries out: %s", first);
 	else
 		comment("without the gate the kernel cries out %zu times: %s", n, first);
@@ -316,8 +404,9 @@ static int boot(struct run *run, struct arguments *arguments)
 	const char *more = run->n == 1 ? model_setting(run->models[0], "machine") : NULL;
 	int r;
 
-	if (asprintf(&cmdline, "dev_auth=%s " STARVED " " NO_SCAN " %s",
-		     run->enforce ? "enforce" : "off", run->cmdline ? run->cmdline : "") < 0 ||
+	if (asprintf(&cmdline, "dev_auth=%s " STARVED " " NO_SCAN " " NOTE_PROBES " %s",
+		     run->gate == GATE_ENFORCE ? "enforce" : "off",
+		     run->cmdline ? run->cmdline : "") < 0 ||
 	    asprintf(&machine, "memory-backend=ram%s%s", more ? "," : "", more ? more : "") < 0)
 		return -ENOMEM;
 	arguments_option(arguments, "-object", SHARED_MEMORY);
@@ -357,29 +446,32 @@ static int look(struct run *run, const char *command)
 /* @by_user: what the test itself authorized is none of the gate's doing. */
 static void judge(struct run *run, bool by_user)
 {
-	for (size_t i = 0; run->enforce && i < run->seen.n; i++) {
+	for (size_t i = 0; run->gate == GATE_ENFORCE && i < run->seen.n; i++) {
 		const struct node *node = &run->seen.nodes[i];
-		const char *complaint = node_complaint(node);
+		const char *complaint = node_complaint(&run->seen, node);
 
 		if (complaint && !(by_user && streq(node->by, "user")))
-			complain(run, "%s/%s (%s) has driver %s: %s", node->bus, node->name,
-				 node->modalias, node->driver, complaint);
+			complain(run, "%s/%s (%s%s) has driver %s: %s", node->bus, node->name,
+				 node->modalias, node->ids, node->driver, complaint);
 	}
 }
 
 /* What the model put into the guest is one of its devices. */
 static void credit(struct run *run, struct model *model, const struct node *node)
 {
+	const char *shows = model_setting(model, "shows");
 	bool whole_usb = streq(node->bus, "usb") && !strchr(node->name, ':');
+	char *driver = model->driver[run->gate];
 
 	if (!node_is_plugged(node))
 		return;
-	model->shown = true;
+	if (!shows || node_has_pci_ids(node, shows))
+		model->shown[run->gate][run->way] = true;
 	if (node_is_listed(node))
 		return;
 	model->unlisted = true;
-	if (!run->enforce && !whole_usb && node_is_bound(node) && isempty(model->driver))
-		(void)snprintf(model->driver, sizeof(model->driver), "%s", node->driver);
+	if (!whole_usb && node_is_bound(node) && isempty(driver))
+		(void)snprintf(driver, sizeof(model->driver[0]), "%s", node->driver);
 }
 
 /* The wanted device: a disk that comes last, and can be read. It is known by its size: to ask other
@@ -388,7 +480,7 @@ static void expect_wanted(struct run *run)
 {
 	int r = 0;
 
-	if (!run->enforce)
+	if (run->gate == GATE_OFF)
 		return;
 	if (!run->microvm)
 		r = vm_device_add(run->vm, "virtio-blk-pci,id=wanted,drive=wanted,bus=" WANTED_BUS);
@@ -401,57 +493,43 @@ static void expect_wanted(struct run *run)
 		complain(run, "the wanted disk does not work: %s", strerror(-r));
 }
 
-/* Drivers that were bound at any time since listen(), though they may be gone again. */
-
-#define UEVENTS "/run/uevents"
-
-static int listen_to(struct run *run)
+/* Drivers that were called, though they may have failed or be gone again. The sight has to be that
+ * of the end. */
+static void judge_probes(struct run *run, bool by_user)
 {
-	return vm_run(run->vm, AGENT_PATH " uevents " UEVENTS " /run/uevents.pid", NULL);
-}
-
-/* One event's value of @key, "" where it has none. */
-static void event_value(const char *event, const char *key, char *value, size_t size)
-{
-	const char *found = strstr(event, key);
-
-	(void)snprintf(value, size, "%.*s", found ? (int)strcspn(found + strlen(key), "\n") : 0,
-		       found ? found + strlen(key) : "");
-}
-
-static void judge_event(struct run *run, const char *event)
-{
-	char bus[16], driver[64], path[256];
-
-	event_value(event, "\nSUBSYSTEM=", bus, sizeof(bus));
-	event_value(event, "\nDRIVER=", driver, sizeof(driver));
-	event_value(event, "\nDEVPATH=", path, sizeof(path));
-	if ((streq(bus, "pci") || streq(bus, "virtio")) && !driver_is_listed(bus, driver))
-		complain(run, "%s was bound by %s", path, driver);
-}
-
-static void judge_events(struct run *run)
-{
-	_cleanup_free_ char *events = NULL;
-	char *end;
+	_cleanup_free_ char *names = NULL;
+	char *state = NULL;
+	const char *complaint;
+	size_t n = 0;
 	int r;
 
-	if (!run->enforce)
+	if (run->gate == GATE_OFF)
 		return;
-	r = vm_run(run->vm,
-		   "echo change > /sys/class/mem/null/uevent; until grep -q "
-		   "'^DEVPATH=/devices/virtual/mem/null' " UEVENTS "; do sleep 0.1; done; "
-		   "grep -q OVERRUN " UEVENTS " && exit 1; "
-		   "awk -v RS= -v ORS='\\n\\n' '/ACTION=bind/' " UEVENTS,
-		   &events);
-	if (r != 0) {
-		complain(run, "the events cannot be read: %d", r);
-		return;
+	r = vm_run(run->vm, "dmesg | sed -n 's/.*] probe of \\(.*\\) returned .*/\\1/p' | sort -u",
+		   &names);
+	for (char *name = strtok_r(r == 0 ? names : NULL, "\n", &state); name;
+	     name = strtok_r(NULL, "\n", &state), n++) {
+		complaint = sight_probe_complaint(&run->seen, name, by_user);
+		if (complaint)
+			complain(run, "a driver was called for %s: %s", name, complaint);
 	}
-	for (char *event = events; (end = strstr(event, "\n\n")); event = end + 2) {
-		*end = '\0';
-		judge_event(run, event);
-	}
+	if (n == 0)
+		complain(run, "the kernel does not say what it called drivers for: %d", r);
+}
+
+/* What the kernel has to show in the end. */
+static int conclude(struct run *run, bool by_user)
+{
+	int r;
+
+	expect_wanted(run);
+	r = look(run, "true");
+	if (r < 0)
+		return r;
+	judge(run, by_user);
+	judge_probes(run, by_user);
+	look_for_outcries(run);
+	return 0;
 }
 
 /* Plugging. Each returns a negative errno when the guest or QEMU did not last. */
@@ -473,13 +551,16 @@ static struct model *cold_owner(const struct run *run, const struct node *node)
 
 static void add_cold(const struct run *run, size_t i, const char *where, struct arguments *a)
 {
-	_cleanup_free_ char *device = NULL;
+	_cleanup_free_ char *device = NULL, *after = NULL;
 	char id[32];
 
 	id_of(run->models[i], id, sizeof(id));
-	model_add_backends(run->models[i], id, vhost, a);
+	model_add_backends(run->models[i], id, directory, a);
 	device = model_device(run->models[i], id, where);
 	arguments_option(a, "-device", "%s", device ? device : "");
+	after = model_device_after(run->models[i], id);
+	if (after)
+		arguments_option(a, "-device", "%s", after);
 }
 
 static int plug_cold(struct run *run)
@@ -499,54 +580,81 @@ static int plug_cold(struct run *run)
 		r = look(run, "true");
 	if (r < 0)
 		return r;
-	judge(run, false);
 	for (size_t i = 0; i < run->seen.n; i++) {
 		struct model *owner = cold_owner(run, &run->seen.nodes[i]);
 
 		if (owner)
 			credit(run, owner, &run->seen.nodes[i]);
 	}
-	expect_wanted(run);
-	look_for_outcries(run);
-	return 0;
+	return conclude(run, false);
 }
 
 /* Until there are more devices on the bus than before, and then until whatever driver it gets by
  * itself it has: both happen under the lock that a rescan takes. */
-#define PCI_SETTLED                                                                                \
-	"i=0; while [ $(ls /sys/bus/pci/devices | wc -l) -le %zu ] && [ $i -lt 100 ]; do "         \
-	"sleep 0.1; i=$((i + 1)); done; echo 1 > /sys/bus/pci/rescan"
+#define SHOWN                                                                                      \
+	"i=0; while [ $(ls /sys/bus/%s/devices | wc -l) -le %zu ] && [ $i -lt %d ]; do "           \
+	"sleep 0.1; i=$((i + 1)); done; "
+#define PCI_SETTLED SHOWN "echo 1 > /sys/bus/pci/rescan"
 
-/* Until nothing new came for two seconds. */
-#define USB_SETTLED                                                                                \
+/* Until nothing new came for two seconds: of USB the parts come one after the other. */
+#define USB_QUIET                                                                                  \
 	"i=0; n=0; while [ $i -lt 20 ]; do m=$(ls /sys/bus/usb/devices /sys/bus/usb/drivers/* | "  \
 	"wc -l); [ $m = $n ] || i=0; n=$m; i=$((i + 1)); sleep 0.1; done"
+#define USB_SETTLED SHOWN USB_QUIET
+
+/* Tenths of a second that a guest may take to see what is plugged, and for what shows nothing. */
+#define SHOWN_TENTHS 600
+#define UNSEEN_TENTHS 20
+
+/* What comes after a model and makes it show. */
+static int add_after(struct run *run, const struct model *model, const char *id, bool hot)
+{
+	_cleanup_free_ char *after = model_device_after(model, id);
+	int r = 0;
+
+	if (!after)
+		return 0;
+	if (hot)
+		r = vm_device_add(run->vm, after);
+	return r < 0 ? r : vm_device_set(run->vm, id, "attached", true);
+}
+
+static int look_for(struct run *run, const struct model *model, size_t before)
+{
+	const char *bus = model->bus == MODEL_USB ? "usb" : "pci";
+	_cleanup_free_ char *settled = NULL;
+
+	if (asprintf(&settled, model->bus == MODEL_USB ? USB_SETTLED : PCI_SETTLED, bus, before,
+		     model_setting(model, "unseen") ? UNSEEN_TENTHS : SHOWN_TENTHS) < 0)
+		return -ENOMEM;
+	return look(run, settled);
+}
 
 static int plug_one_hot(struct run *run, size_t i, const char *where)
 {
 	_cleanup_(sight_done) struct sight before = run->seen;
-	_cleanup_free_ char *device = NULL, *settled = NULL;
 	struct model *model = run->models[i];
+	_cleanup_free_ char *device = NULL;
 	char id[32];
 	int r;
 
 	run->seen = (struct sight){0};
 	id_of(model, id, sizeof(id));
 	device = model_device(model, id, where);
-	if (!device || asprintf(&settled, model->bus == MODEL_USB ? USB_SETTLED : PCI_SETTLED,
-				sight_count(&before, "pci")) < 0)
+	if (!device)
 		return -ENOMEM;
 	r = vm_device_add(run->vm, device);
+	if (r >= 0)
+		r = add_after(run, model, id, true);
 	if (r == -EREMOTEIO) {
-		(void)snprintf(model->hot_refusal, sizeof(model->hot_refusal), "%s",
-			       vm_refusal(run->vm));
+		complain(run, "QEMU refuses to plug %s: %s", model->name, vm_refusal(run->vm));
 		return look(run, "true");
 	}
 	if (r >= 0)
-		r = look(run, settled);
+		r = look_for(run, model,
+			     sight_count(&before, model->bus == MODEL_USB ? "usb" : "pci"));
 	if (r < 0)
 		return r;
-	model->hot++;
 	for (size_t n = 0; n < run->seen.n; n++)
 		if (!sight_has(&before, &run->seen.nodes[n]) &&
 		    !node_is_root_hub(&run->seen.nodes[n]))
@@ -562,11 +670,13 @@ static int plug_hot(struct run *run)
 
 	for (size_t i = 0; i < run->n; i++) {
 		id_of(run->models[i], id, sizeof(id));
-		model_add_backends(run->models[i], id, vhost, &a);
+		model_add_backends(run->models[i], id, directory, &a);
 	}
+	/* A bridge that finds no number left for its bus has a driver fall, shpchp, to whose ids a
+	 * bridge matches too. */
+	if (run->gate == GATE_OFF)
+		arguments_option(&a, "-global", "pcie-root-port.bus-reserve=2");
 	r = boot(run, &a);
-	if (r >= 0)
-		r = listen_to(run);
 	if (r >= 0)
 		r = look(run, "true");
 	for (size_t i = 0; r >= 0 && i < run->n; i++) {
@@ -574,41 +684,46 @@ static int plug_hot(struct run *run)
 		r = plug_one_hot(run, i, where);
 		judge(run, false);
 	}
-	if (r < 0)
-		return r;
-	expect_wanted(run);
-	judge_events(run);
-	r = look(run, "true");
-	judge(run, false);
-	look_for_outcries(run);
-	return r;
+	return r < 0 ? r : conclude(run, false);
 }
 
 /* Behind a controller that nobody authorized there is no USB at all. The test then does what the
  * owner of a machine does who wants USB: no device by default, then the controller. */
 static int open_usb(struct run *run)
 {
-	if (!run->enforce)
-		return look(run, USB_SETTLED);
+	if (run->gate == GATE_OFF)
+		return look(run, USB_QUIET);
 	if (sight_count(&run->seen, "usb") != 0)
 		complain(run, "there is USB behind a controller that is not authorized");
 	return look(run, "echo 0 > /sys/module/usbcore/parameters/authorized_default; "
 			 "for d in /sys/bus/pci/devices/*; do grep -q 0x1b36 $d/vendor && "
-			 "grep -q 0x000d $d/device && echo 1 > $d/authorized; done; " USB_SETTLED);
+			 "grep -q 0x000d $d/device && echo 1 > $d/authorized; done; " USB_QUIET);
 }
 
 static void judge_usb(struct run *run)
 {
 	judge(run, true);
-	if (run->enforce && sight_count(&run->seen, "usb") == 0)
+	if (run->gate == GATE_ENFORCE && sight_count(&run->seen, "usb") == 0)
 		complain(run, "there is no USB behind a controller that is authorized");
-	for (size_t i = 0; run->enforce && i < run->seen.n; i++) {
+	for (size_t i = 0; run->gate == GATE_ENFORCE && i < run->seen.n; i++) {
 		const struct node *node = &run->seen.nodes[i];
 
 		if (streq(node->bus, "usb") && !node_is_root_hub(node) &&
 		    !streq(node->authorized, "0"))
 			complain(run, "usb/%s is authorized", node->name);
 	}
+}
+
+static int attach_cold(struct run *run)
+{
+	char id[32];
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < run->n; i++) {
+		id_of(run->models[i], id, sizeof(id));
+		r = add_after(run, run->models[i], id, false);
+	}
+	return r;
 }
 
 static int plug_usb_cold(struct run *run)
@@ -625,6 +740,8 @@ static int plug_usb_cold(struct run *run)
 	}
 	r = boot(run, &a);
 	if (r >= 0)
+		r = attach_cold(run);
+	if (r >= 0)
 		r = look(run, "true");
 	judge(run, false);
 	if (r >= 0)
@@ -639,9 +756,7 @@ static int plug_usb_cold(struct run *run)
 		    sscanf(node->name, "%*u-%u", &port) == 1 && port >= 1 && port <= run->n)
 			credit(run, run->models[port - 1], node);
 	}
-	expect_wanted(run);
-	look_for_outcries(run);
-	return 0;
+	return conclude(run, true);
 }
 
 static int plug_usb_hot(struct run *run)
@@ -653,7 +768,7 @@ static int plug_usb_hot(struct run *run)
 	arguments_option(&a, "-device", XHCI);
 	for (size_t i = 0; i < run->n; i++) {
 		id_of(run->models[i], id, sizeof(id));
-		model_add_backends(run->models[i], id, vhost, &a);
+		model_add_backends(run->models[i], id, directory, &a);
 	}
 	r = boot(run, &a);
 	if (r >= 0)
@@ -664,21 +779,24 @@ static int plug_usb_hot(struct run *run)
 		r = plug_one_hot(run, i, "bus=xhci.0");
 		judge_usb(run);
 	}
-	if (r < 0)
-		return r;
-	expect_wanted(run);
-	look_for_outcries(run);
-	return 0;
+	return r < 0 ? r : conclude(run, true);
 }
 
-/* virtio-mmio: no hot plug, and no slots to tell whose a device is. Alone in its guest it is what
- * was not there in the guest without it. */
-static size_t virtio_nodes_of_microvm; /* of a guest without any model */
+/* virtio-mmio: no hot plug. QEMU gives each device the next slot, by which it is known. */
+static struct model *mmio_owner(const struct run *run, const struct node *node)
+{
+	const char *slot = strstr(node->path, "/virtio-mmio.");
+	unsigned int number;
+
+	if (!slot || sscanf(slot, "/virtio-mmio.%u", &number) != 1 || number < FIRST_MMIO ||
+	    number - FIRST_MMIO >= run->n)
+		return NULL;
+	return run->models[number - FIRST_MMIO];
+}
 
 static int plug_microvm(struct run *run)
 {
 	_cleanup_(arguments_done) struct arguments a = {0};
-	size_t shown;
 	int r;
 
 	arguments_option(&a, "-blockdev", WANTED_DISK);
@@ -690,24 +808,29 @@ static int plug_microvm(struct run *run)
 		r = look(run, "true");
 	if (r < 0)
 		return r;
-	judge(run, false);
-	shown = sight_count(&run->seen, "virtio");
-	if (run->n == 0)
-		virtio_nodes_of_microvm = shown;
-	else if (shown != virtio_nodes_of_microvm + run->n)
-		complain(run, "%zu virtio devices instead of %zu", shown,
-			 virtio_nodes_of_microvm + run->n);
-	for (size_t i = 0; run->n == 1 && i < run->seen.n; i++)
-		if (!node_is_listed(&run->seen.nodes[i]))
-			credit(run, run->models[0], &run->seen.nodes[i]);
-	expect_wanted(run);
-	look_for_outcries(run);
-	return 0;
+	for (size_t i = 0; i < run->seen.n; i++) {
+		struct model *owner = mmio_owner(run, &run->seen.nodes[i]);
+
+		if (owner)
+			credit(run, owner, &run->seen.nodes[i]);
+	}
+	return conclude(run, false);
 }
 
 /* Batches. */
 
-typedef int plug_function(struct run *run);
+struct plug {
+	int (*function)(struct run *run);
+	enum model_bus bus;
+	enum way way;
+	size_t batch;
+};
+
+static const struct plug pci_cold = {plug_cold, MODEL_PCI, WAY_COLD, COLD_BATCH};
+static const struct plug pci_hot = {plug_hot, MODEL_PCI, WAY_HOT, HOT_BATCH};
+static const struct plug usb_cold = {plug_usb_cold, MODEL_USB, WAY_COLD, USB_BATCH};
+static const struct plug usb_hot = {plug_usb_hot, MODEL_USB, WAY_HOT, USB_BATCH};
+static const struct plug mmio_cold = {plug_microvm, MODEL_VIRTIO, WAY_COLD, MICROVM_BATCH};
 
 static const char *names_of(const struct run *run, char *names, size_t size)
 {
@@ -720,138 +843,185 @@ static const char *names_of(const struct run *run, char *names, size_t size)
 	return names;
 }
 
-/* Fails the test if anything is wrong, with all that is. */
-static void expect_no_complaints(struct run *run)
+/* What is wrong with one batch keeps no other from being tried. Returns whether anything is. */
+static bool has_complaints(struct run *run)
 {
-	char names[1024], *complaints = run->complaints;
+	char names[1024];
 
-	if (!complaints)
-		return;
-	vm_fail(run->vm, "with %s:\n%s", names_of(run, names, sizeof(names)), complaints);
+	if (!run->complaints)
+		return false;
+	fprintf(stderr, "with %s:\n%s", names_of(run, names, sizeof(names)), run->complaints);
+	vm_explain(run->vm, stderr);
+	return run->gate == GATE_ENFORCE;
 }
 
-static void note_cold(struct run *run, plug_function *plug)
-{
-	for (size_t i = 0; plug != plug_hot && plug != plug_usb_hot && i < run->n; i++)
-		run->models[i]->cold++;
-}
-
-static void fall(struct run *run, int r)
+/* Returns whether it is the gate's fault, or the kernel's. */
+static bool has_fallen(struct run *run, int r)
 {
 	char names[1024], first[256];
 
 	names_of(run, names, sizeof(names));
-	if (run->enforce && (run->n <= 1 || outcries(run, first, sizeof(first)) > 0))
-		vm_fail(run->vm, "with %s the guest does not last: %s", names, strerror(-r));
-	comment("%s: does not last with %s: %s", run->enforce ? "enforce" : "off", names,
-		strerror(-r));
+	comment("%s: does not last with %s: %s", run->gate == GATE_ENFORCE ? "enforce" : "off",
+		names, strerror(-r));
+	if (run->gate == GATE_OFF || (run->n > 1 && outcries(run, first, sizeof(first)) == 0))
+		return false;
+	vm_explain(run->vm, stderr);
+	return true;
 }
 
-static void try_batch(void **state, bool enforce, plug_function *plug, struct model **models,
-		      size_t n)
+/* Returns how many batches had something wrong with them. */
+static size_t try_batch(void **state, enum gate gate, const struct plug *plug,
+			struct model **models, size_t n)
 {
 	_cleanup_(run_done) struct run run = {.state = state,
-					      .enforce = enforce,
-					      .microvm = plug == plug_microvm,
+					      .gate = gate,
+					      .way = plug->way,
+					      .microvm = plug->bus == MODEL_VIRTIO,
 					      .models = models,
 					      .n = n};
-	int r = plug(&run);
+	int r = plug->function(&run);
+	bool wrong = r < 0 ? has_fallen(&run, r) : has_complaints(&run);
 
-	if (r >= 0) {
-		note_cold(&run, plug);
-		if (enforce)
-			expect_no_complaints(&run);
-		(void)vm_down(state);
-		return;
-	}
-	fall(&run, r);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		models[i]->plugged[gate][plug->way] = true;
 	(void)vm_down(state);
-	if (n <= 1)
-		return;
-	try_batch(state, enforce, plug, models, n / 2);
-	try_batch(state, enforce, plug, models + n / 2, n - n / 2);
+	if (r >= 0 || n <= 1)
+		return wrong;
+	return (size_t)wrong + try_batch(state, gate, plug, models, n / 2) +
+	       try_batch(state, gate, plug, models + n / 2, n - n / 2);
 }
 
-static void try_all(void **state, bool enforce, enum model_bus bus, plug_function *plug,
-		    size_t batch)
+static size_t try_all(void **state, enum gate gate, const struct plug *plug)
 {
+	size_t wrong = 0;
+
 	for (int alone = 0; alone <= 1; alone++) {
-		size_t n, size = alone ? 1 : batch;
-		_cleanup_free_ struct model **models = choose(bus, alone, &n);
+		size_t n, size = alone ? 1 : plug->batch;
+		_cleanup_free_ struct model **models = choose(plug->bus, plug->way, alone, &n);
 
 		for (size_t i = 0; i < n; i += size)
-			try_batch(state, enforce, plug, models + i, n - i < size ? n - i : size);
+			wrong += try_batch(state, gate, plug, models + i,
+					   n - i < size ? n - i : size);
 	}
+	return wrong;
 }
 
 static void test_pci_models_there_from_the_start_get_no_driver(void **state)
 {
-	try_all(state, true, MODEL_PCI, plug_cold, COLD_BATCH);
+	assert_int_equal(try_all(state, GATE_ENFORCE, &pci_cold), 0);
 }
 
 static void test_pci_models_plugged_later_get_no_driver(void **state)
 {
-	try_all(state, true, MODEL_PCI, plug_hot, HOT_BATCH);
+	assert_int_equal(try_all(state, GATE_ENFORCE, &pci_hot), 0);
 }
 
 static void test_usb_models_there_from_the_start_get_no_driver(void **state)
 {
-	try_all(state, true, MODEL_USB, plug_usb_cold, USB_BATCH);
+	assert_int_equal(try_all(state, GATE_ENFORCE, &usb_cold), 0);
 }
 
 static void test_usb_models_plugged_later_get_no_driver(void **state)
 {
-	try_all(state, true, MODEL_USB, plug_usb_hot, USB_BATCH);
+	assert_int_equal(try_all(state, GATE_ENFORCE, &usb_hot), 0);
 }
 
 static void test_virtio_models_without_pci_get_no_driver(void **state)
 {
-	try_batch(state, true, plug_microvm, NULL, 0);
-	try_all(state, true, MODEL_VIRTIO, plug_microvm, MICROVM_BATCH);
+	assert_int_equal(try_all(state, GATE_ENFORCE, &mmio_cold), 0);
 }
 
-static void report(size_t bound, size_t unlisted)
+/* Whether a guest saw what was plugged into it this way, or there is a reason why not. */
+static bool check_shown(const struct model *m, enum way way)
 {
-	size_t cold = 0, hot = 0, shown = 0;
+	const char *unseen = model_setting(m, "unseen");
+	bool shown = m->shown[GATE_ENFORCE][way];
+
+	if (!m->plugged[GATE_ENFORCE][way])
+		comment("WRONG: %s was not tried %s", m->name, way == WAY_HOT ? "hot" : "cold");
+	else if (shown && unseen)
+		comment("WRONG: a guest saw %s, but the file says: %s", m->name, unseen);
+	else if (shown == !unseen)
+		return true;
+	else
+		comment("WRONG: no guest saw %s, plugged %s, and the file does not say why",
+			m->name, way == WAY_HOT ? "hot" : "cold");
+	return false;
+}
+
+static void test_guests_saw_each_model(void **state)
+{
+	size_t wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < catalogue.n; i++) {
+		const struct model *m = &catalogue.models[i];
+
+		wrong += m->starts && !check_shown(m, WAY_COLD);
+		wrong += m->pluggable && !check_shown(m, WAY_HOT);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static size_t count_bound(enum gate gate)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < catalogue.n; i++)
+		n += !isempty(catalogue.models[i].driver[gate]);
+	return n;
+}
+
+/* A sample shows with the models that are there from the start that it has drivers. */
+static void test_without_the_gate_most_get_one(void **state)
+{
+	size_t chosen = 0, wanted;
+
+	(void)try_all(state, GATE_OFF, &pci_cold);
+	(void)try_all(state, GATE_OFF, &usb_cold);
+	(void)try_all(state, GATE_OFF, &mmio_cold);
+	if (is_long()) {
+		(void)try_all(state, GATE_OFF, &pci_hot);
+		(void)try_all(state, GATE_OFF, &usb_hot);
+	}
+	for (size_t i = 0; i < catalogue.n; i++)
+		chosen += is_chosen(i);
+	wanted = BOUND_WITHOUT_GATE * chosen / catalogue.n;
+	comment("%zu unlisted models are bound without the gate, %zu must be",
+		count_bound(GATE_OFF), wanted);
+	assert_true(count_bound(GATE_OFF) >= wanted);
+}
+
+static void report_model(const struct model *m)
+{
+	const bool *plugged = m->plugged[GATE_ENFORCE];
+
+	comment("%-36s %-4s %-4s %-8s off: %-12s enforce: %s", m->name,
+		plugged[WAY_COLD] ? "cold" : "-", plugged[WAY_HOT] ? "hot" : "-",
+		m->unlisted ? "unlisted" : "listed",
+		isempty(m->driver[GATE_OFF]) ? "-" : m->driver[GATE_OFF],
+		isempty(m->driver[GATE_ENFORCE]) ? "-" : m->driver[GATE_ENFORCE]);
+}
+
+static void report(void)
+{
+	size_t chosen = 0, skipped = 0, cold = 0, hot = 0, unlisted = 0;
 
 	for (size_t i = 0; i < catalogue.n; i++) {
 		const struct model *m = &catalogue.models[i];
 
-		cold += m->cold > 0;
-		hot += m->hot > 0;
-		shown += m->shown;
 		if (m->starts)
-			comment("%-36s %-4s %-4s %-9s without the gate: %s%s%s", m->name,
-				m->cold ? "cold" : "-", m->hot ? "hot" : "-",
-				!m->shown     ? "unseen"
-				: m->unlisted ? "unlisted"
-					      : "listed",
-				isempty(m->driver) ? "-" : m->driver,
-				isempty(m->hot_refusal) ? "" : "; not hot: ", m->hot_refusal);
-	}
-	comment("plugged cold %zu, hot %zu; seen by a guest %zu, unlisted %zu; "
-		"bound without the gate %zu",
-		cold, hot, shown, unlisted, bound);
-}
-
-static void test_without_the_gate_most_get_one(void **state)
-{
-	size_t chosen = 0, bound = 0, unlisted = 0, wanted;
-
-	try_all(state, false, MODEL_PCI, plug_cold, COLD_BATCH);
-	try_all(state, false, MODEL_PCI, plug_hot, HOT_BATCH);
-	try_all(state, false, MODEL_USB, plug_usb_cold, USB_BATCH);
-	try_all(state, false, MODEL_USB, plug_usb_hot, USB_BATCH);
-	try_all(state, false, MODEL_VIRTIO, plug_microvm, 1);
-	for (size_t i = 0; i < catalogue.n; i++) {
+			report_model(m);
 		chosen += is_chosen(i);
-		unlisted += catalogue.models[i].unlisted;
-		bound += !isempty(catalogue.models[i].driver);
+		skipped += is_chosen(i) && !m->starts;
+		cold += m->plugged[GATE_ENFORCE][WAY_COLD];
+		hot += m->plugged[GATE_ENFORCE][WAY_HOT];
+		unlisted += m->unlisted;
 	}
-	report(bound, unlisted);
-	wanted = BOUND_WITHOUT_GATE * chosen / catalogue.n;
-	comment("at least %zu must be", wanted);
-	assert_true(bound >= wanted);
+	comment("%zu models, %zu of them chosen, %zu of those skipped; with the gate plugged cold "
+		"%zu, hot %zu; unlisted %zu, bound without the gate %zu, with it %zu",
+		catalogue.n, chosen, skipped, cold, hot, unlisted, count_bound(GATE_OFF),
+		count_bound(GATE_ENFORCE));
 }
 
 /* The checks above see what they are there to see. */
@@ -861,8 +1031,12 @@ static void with_one(void **state, const char *cmdline, struct run *run)
 	static struct model model = {.name = "sdhci-pci", .bus = MODEL_PCI};
 	static struct model *models[] = {&model};
 
-	*run = (struct run){
-		.state = state, .enforce = true, .cmdline = cmdline, .models = models, .n = 1};
+	*run = (struct run){.state = state,
+			    .gate = GATE_ENFORCE,
+			    .way = WAY_HOT,
+			    .cmdline = cmdline,
+			    .models = models,
+			    .n = 1};
 	assert_true(plug_hot(run) >= 0);
 }
 
@@ -879,7 +1053,7 @@ static void test_a_driver_for_an_unlisted_device_is_noticed(void **state)
 
 	with_one(state, "dev_auth.allow=pci:1b36:0007,platform:serial8250,pnp:PNP0501", &run);
 	expect_complaint(&run, "has driver sdhci-pci: no list names it");
-	expect_complaint(&run, "was bound by sdhci-pci");
+	expect_complaint(&run, "a driver was called for 0000:01:00.0: no list names it");
 	expect_complaint(&run, "(platform:serial8250) has driver serial8250: no list names it");
 	expect_complaint(&run, "has driver serial: no list names it");
 }
@@ -895,9 +1069,15 @@ static void test_a_wanted_device_without_a_driver_is_noticed(void **state)
 
 static int unload(void **state)
 {
+	char socket[sizeof(directory) + 16];
+
 	(void)state;
+	report();
 	catalogue_done(&catalogue);
-	(void)unlink(vhost);
+	(void)snprintf(socket, sizeof(socket), "%s/vhost-user", directory);
+	(void)unlink(socket);
+	(void)snprintf(socket, sizeof(socket), "%s/ivshmem", directory);
+	(void)unlink(socket);
 	(void)rmdir(directory);
 	return 0;
 }
@@ -911,6 +1091,7 @@ int main(void)
 		vm_test(test_usb_models_there_from_the_start_get_no_driver),
 		vm_test(test_usb_models_plugged_later_get_no_driver),
 		vm_test(test_virtio_models_without_pci_get_no_driver),
+		cmocka_unit_test(test_guests_saw_each_model),
 		vm_test(test_without_the_gate_most_get_one),
 		vm_test(test_a_driver_for_an_unlisted_device_is_noticed),
 		vm_test(test_a_wanted_device_without_a_driver_is_noticed),

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "vhost-user.h"
-
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdint.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include "util.h"
+#include "backend.h"
 
 /* The numbers are from QEMU's docs/interop/vhost-user.rst. */
 enum {
@@ -105,7 +100,7 @@ static int answer(int fd, struct message *message)
 	}
 }
 
-static _Noreturn void serve(int listener)
+static void serve(int listener)
 {
 	struct pollfd polled[CONNECTIONS] = {{.fd = listener, .events = POLLIN}};
 	static struct message message;
@@ -130,24 +125,5 @@ static _Noreturn void serve(int listener)
 
 int vhost_user_start(const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pid_t parent = getpid(), child;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(listener, CONNECTIONS) < 0)
-		return -errno;
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (child == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		serve(listener);
-	}
-	return 0;
+	return backend_start(path, serve);
 }

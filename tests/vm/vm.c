@@ -335,3 +335,17 @@ int vm_monitor(struct vm *vm, const char *line)
 	json_object_object_add(arguments, "command-line", json_object_new_string(line));
 	return qmp_execute(vm->qmp, "human-monitor-command", arguments, deadline_in(QMP_MS));
 }
+
+int vm_device_set(struct vm *vm, const char *id, const char *property, bool value)
+{
+	json_object *arguments = json_object_new_object();
+	char path[128];
+
+	if (!arguments)
+		return -ENOMEM;
+	(void)snprintf(path, sizeof(path), "/machine/peripheral/%s", id);
+	json_object_object_add(arguments, "path", json_object_new_string(path));
+	json_object_object_add(arguments, "property", json_object_new_string(property));
+	json_object_object_add(arguments, "value", json_object_new_boolean(value));
+	return qmp_execute(vm->qmp, "qom-set", arguments, deadline_in(QMP_MS));
+}

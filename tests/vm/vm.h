@@ -98,5 +98,8 @@ int vm_end(struct vm *vm, const char *command);
  * answers is lost, complaints too. */
 int vm_monitor(struct vm *vm, const char *line);
 
+/* Sets a truth value of a device that has an id. */
+int vm_device_set(struct vm *vm, const char *id, const char *property, bool value);
+
 /* Milliseconds from vm_start() to the agent's first word. */
 unsigned int vm_boot_time(const struct vm *vm);

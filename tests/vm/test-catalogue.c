@@ -592,8 +592,9 @@ static int plug_cold(struct run *run)
 /* Until there are more devices on the bus than before, and then until whatever driver it gets by
  * itself it has: both happen under the lock that a rescan takes. */
 #define SHOWN                                                                                      \
-	"i=0; while [ $(ls /sys/bus/%s/devices | wc -l) -le %zu ] && [ $i -lt %d ]; do "           \
-	"sleep 0.1; i=$((i + 1)); done; "
+	"now() { cut -d. -f1 /proc/uptime; }; end=$(($(now) + %d)); "                              \
+	"while [ $(ls /sys/bus/%s/devices | wc -l) -le %zu ] && [ $(now) -lt $end ]; do "          \
+	"sleep 0.1; done; "
 #define PCI_SETTLED SHOWN "echo 1 > /sys/bus/pci/rescan"
 
 /* Until nothing new came for two seconds: of USB the parts come one after the other. */
@@ -602,9 +603,9 @@ static int plug_cold(struct run *run)
 	"wc -l); [ $m = $n ] || i=0; n=$m; i=$((i + 1)); sleep 0.1; done"
 #define USB_SETTLED SHOWN USB_QUIET
 
-/* Tenths of a second that a guest may take to see what is plugged, and for what shows nothing. */
-#define SHOWN_TENTHS 600
-#define UNSEEN_TENTHS 20
+/* Seconds that a guest may take to see what is plugged, and for what shows nothing. */
+#define SHOWN_SECONDS 60
+#define UNSEEN_SECONDS 2
 
 /* What comes after a model and makes it show. */
 static int add_after(struct run *run, const struct model *model, const char *id, bool hot)
@@ -624,8 +625,9 @@ static int look_for(struct run *run, const struct model *model, size_t before)
 	const char *bus = model->bus == MODEL_USB ? "usb" : "pci";
 	_cleanup_free_ char *settled = NULL;
 
-	if (asprintf(&settled, model->bus == MODEL_USB ? USB_SETTLED : PCI_SETTLED, bus, before,
-		     model_setting(model, "unseen") ? UNSEEN_TENTHS : SHOWN_TENTHS) < 0)
+	if (asprintf(&settled, model->bus == MODEL_USB ? USB_SETTLED : PCI_SETTLED,
+		     model_setting(model, "unseen") ? UNSEEN_SECONDS : SHOWN_SECONDS, bus,
+		     before) < 0)
 		return -ENOMEM;
 	return look(run, settled);
 }

@@ -254,7 +254,7 @@ static void try_model(struct model *model)
 
 	id_of(model, id, sizeof(id));
 	try_start(model, id);
-	if (model->starts && model->bus != MODEL_VIRTIO)
+	if (model->starts && model->bus != MODEL_VIRTIO && !model_setting(model, "cold"))
 		try_plug(model, id);
 }
 
@@ -310,19 +310,18 @@ static bool check_start(const struct model *m)
 static bool check_plug(const struct model *m)
 {
 	const char *cold = model_setting(m, "cold");
-	bool excused = is_cold_by_design(m) || cold;
 
-	if (!m->starts || m->bus == MODEL_VIRTIO)
+	if (!m->starts || m->bus == MODEL_VIRTIO || m->pluggable)
 		return true;
-	if (m->pluggable && cold)
-		comment("WRONG: %s can be plugged, but the file says: %s", m->name, cold);
-	else if (!m->pluggable)
+	if (cold)
+		comment("not hot: %s: %s", m->name, cold);
+	else
 		comment("%s: %s (QEMU: %s)",
-			cold	  ? cold
-			: excused ? "not hot, by design"
-				  : "WRONG: cannot be plugged and the file does not say why",
+			is_cold_by_design(m)
+				? "not hot, by design"
+				: "WRONG: cannot be plugged and the file does not say why",
 			m->name, m->hot_refusal);
-	return m->pluggable ? !cold : excused;
+	return cold || is_cold_by_design(m);
 }
 
 static void test_file_is_right_about_what_starts(void **state)

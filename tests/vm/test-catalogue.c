@@ -562,11 +562,32 @@ static void add_cold(const struct run *run, size_t i, const char *where, struct 
 		arguments_option(a, "-device", "%s", after);
 }
 
+/* Boots a guest with the models of @run in its arguments, and says what became of each: @owner_of
+ * knows whose a device in the guest is. */
+static int boot_and_credit(struct run *run, struct arguments *a,
+			   struct model *(*owner_of)(const struct run *run,
+						     const struct node *node))
+{
+	int r;
+
+	r = boot(run, a);
+	if (r >= 0)
+		r = look(run, "true");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < run->seen.n; i++) {
+		struct model *owner = owner_of(run, &run->seen.nodes[i]);
+
+		if (owner)
+			credit(run, owner, &run->seen.nodes[i]);
+	}
+	return conclude(run, false);
+}
+
 static int plug_cold(struct run *run)
 {
 	_cleanup_(arguments_done) struct arguments a = {0};
 	char where[32];
-	int r;
 
 	/* No option ROMs: the firmware would run each network card's. */
 	arguments_option(&a, "-global", "driver=pci-device,property=romfile,value=");
@@ -574,18 +595,7 @@ static int plug_cold(struct run *run)
 		(void)snprintf(where, sizeof(where), "addr=0x%zx", FIRST_SLOT + i);
 		add_cold(run, i, where, &a);
 	}
-	r = boot(run, &a);
-	if (r >= 0)
-		r = look(run, "true");
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < run->seen.n; i++) {
-		struct model *owner = cold_owner(run, &run->seen.nodes[i]);
-
-		if (owner)
-			credit(run, owner, &run->seen.nodes[i]);
-	}
-	return conclude(run, false);
+	return boot_and_credit(run, &a, cold_owner);
 }
 
 /* Until there are more devices on the bus than before, and then until whatever driver it gets by
@@ -798,24 +808,12 @@ static struct model *mmio_owner(const struct run *run, const struct node *node)
 static int plug_microvm(struct run *run)
 {
 	_cleanup_(arguments_done) struct arguments a = {0};
-	int r;
 
 	arguments_option(&a, "-blockdev", WANTED_DISK);
 	arguments_option(&a, "-device", "virtio-blk-device,drive=wanted");
 	for (size_t i = 0; i < run->n; i++)
 		add_cold(run, i, "", &a);
-	r = boot(run, &a);
-	if (r >= 0)
-		r = look(run, "true");
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < run->seen.n; i++) {
-		struct model *owner = mmio_owner(run, &run->seen.nodes[i]);
-
-		if (owner)
-			credit(run, owner, &run->seen.nodes[i]);
-	}
-	return conclude(run, false);
+	return boot_and_credit(run, &a, mmio_owner);
 }
 
 /* Batches. */

@@ -61,7 +61,7 @@ static struct vm *up(void)
 {
 	if (!guest || failed) {
 		vm_up(&guest, .kernel = kernel(), .cpus = 2, .devices = devices,
-		      .cmdline = "dev_auth=enforce loglevel=5 driver_async_probe=dummy_hcd "
+		      .cmdline = "dev_auth=enforce loglevel=5 "
 				 "sysctl.kernel.hung_task_timeout_secs=60");
 		log_seen = 0;
 		vm_expect(guest, 0, "modprobe e1000e");
@@ -323,11 +323,8 @@ static void test_writes_and_asynchronous_probe_never_hang(void **state)
 	_cleanup_free_ char *device = vm_find_pci(vm, NVME);
 
 	(void)state;
-	/* nvme asks for it, dummy_hcd is told to by the command line. */
-	race(vm, rounds(5, 1000), "%s/authorized=1,0 '!modprobe nvme; rmmod nvme'", device);
-	race(vm, rounds(5, 1000),
-	     "/sys/bus/platform/devices/dummy_hcd.0/authorized=0,1 "
-	     "'!modprobe dummy_hcd; rmmod dummy_hcd'");
+	/* A driver that asks for it. */
+	race(vm, rounds(10, 2000), "%s/authorized=1,0 '!modprobe nvme; rmmod nvme'", device);
 	vm_expect(vm, 0, "echo 1 > %s/authorized && modprobe nvme", device);
 	vm_expect_soon(vm, "[ -e %s/driver ]", device);
 	expect_works(vm, device);

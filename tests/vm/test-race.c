@@ -312,7 +312,9 @@ static void test_write_at_the_announcement_of_a_device_is_not_lost(void **state)
 		       device);
 	end_race(vm);
 	race(vm, rounds(10, 2000), "+pci=1 " REMOVER, device);
-	race(vm, rounds(10, 2000), "+pci=1,0 %s/authorized=0,default " REMOVER, device, device);
+	/* QEMU 7.2 crashes now and then when a virtio function is reset and mapped at a time. */
+	if (is_long())
+		race(vm, 2000, "+pci=1,0 %s/authorized=0,default " REMOVER, device, device);
 	expect_works(vm, device);
 	expect_no_report(vm);
 }

@@ -206,8 +206,7 @@ const char *enforce_explain(enum EnforceStep step, int error)
 			       ? "the device was authorized again meanwhile"
 			       : "a device behind it is in use by a driver and would stop working; "
 				 "deny that one first; or the kernel's ACPI code uses it, which "
-				 "cannot "
-				 "let go";
+				 "cannot let go";
 	case -EACCES:
 		return "permission denied";
 	case -EPERM:

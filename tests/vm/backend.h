@@ -13,5 +13,10 @@ int vhost_user_start(const char *path);
 /* For ivshmem-doorbell. Each that connects gets memory and a doorbell of its own, and no peers. */
 int ivshmem_start(const char *path);
 
-/* For the two: runs @serve with a listening socket. */
-int backend_start(const char *path, void (*serve)(int listener));
+/* For the two: serves whoever connects. A client that a function returns a negative errno for is
+ * gone. */
+struct backend {
+	int (*welcome)(int client); /* when it has connected; NULL: nothing to do */
+	int (*hear)(int client);    /* when it can be read from */
+};
+int backend_start(const char *path, const struct backend *backend);

@@ -20,7 +20,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -165,19 +164,6 @@ static int add_arguments(const struct row *row, const char *log, int qmp, int ag
 	return a->failed ? -ENOMEM : 0;
 }
 
-/* In the child. Only the sockets get through to QEMU. */
-static _Noreturn void become_qemu(const struct arguments *a, const int fds[3], pid_t parent)
-{
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(127);
-	for (size_t i = 0; i < 3; i++)
-		(void)fcntl(fds[i], F_SETFD, 0);
-	(void)execvp(a->v[0], a->v);
-	fprintf(stderr, "bench: %s: %s\n", a->v[0], strerror(errno));
-	_exit(127);
-}
-
 static int start(const struct row *row, struct run *run)
 {
 	_cleanup_(arguments_done) struct arguments a = {0};
@@ -206,7 +192,7 @@ static int start(const struct row *row, struct run *run)
 	if (run->pid < 0)
 		return -errno;
 	if (run->pid == 0)
-		become_qemu(&a, (const int[]){qmp_theirs, agent_theirs, gdb_theirs}, self);
+		machine_become(&a, (const int[]){qmp_theirs, agent_theirs, gdb_theirs}, 3, self);
 	return 0;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
 
 #include "agent-protocol.h"
 #include "machine.h"
@@ -184,4 +187,18 @@ int machine_arguments(const struct machine *m, struct arguments *a)
 		arguments_option(a, "-mon", "chardev=qmp,mode=control");
 	}
 	return a->failed ? -ENOMEM : 0;
+}
+
+_Noreturn void machine_become(const struct arguments *a, const int *fds, size_t n, pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	for (size_t i = 0; i < n; i++)
+		(void)fcntl(fds[i], F_SETFD, 0);
+	/* A test's report is on stdout. */
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	(void)execvp(a->v[0], a->v);
+	fprintf(stderr, "lab: %s: %s\n", a->v[0], strerror(errno));
+	_exit(127);
 }

@@ -16,3 +16,7 @@ struct machine {
 
 /* Appends QEMU's arguments for @machine. -ENOENT names, on stderr, what is missing in the lab. */
 int machine_arguments(const struct machine *machine, struct arguments *a);
+
+/* For the child of @parent: becomes QEMU with @a, which ends when @parent does. Of what is open
+ * only the @n descriptors in @fds get through to it, and what it prints goes to stderr. */
+_Noreturn void machine_become(const struct arguments *a, const int *fds, size_t n, pid_t parent);

@@ -35,18 +35,23 @@ prepare() {
     (cd "$work/root" && echo reboot | cpio --quiet -o -H newc) >"$work/initramfs"
 }
 
-# Anew for each patch: options that the source does not know yet get lost.
+# The options of the series that the source knows by now.
+options() {
+    for option in DEVICE_AUTHORIZATION DEVICE_AUTHORIZATION_KUNIT_TEST; do
+        ! grep -rqx --include=Kconfig "config $option" "$work/src/drivers/base" ||
+            printf 'CONFIG_%s=y\n' "$option"
+    done
+}
+
+# Anew for each patch: what the source does not know yet does not stay in .config.
 configure() {
-    smake tinyconfig
-    cat "$config" >>"$work/$state/.config"
-    if [ "$state" = y ]; then
-        printf 'CONFIG_DEVICE_AUTHORIZATION%s=y\n' "" _KUNIT_TEST >>"$work/$state/.config"
+    grep '^CONFIG_' "$config" >"$work/wanted"
+    [ "$state" = n ] || options >>"$work/wanted"
+    smake tinyconfig && cat "$work/wanted" >>"$work/$state/.config" && smake olddefconfig || return 1
+    if grep -vxFf "$work/$state/.config" "$work/wanted"; then
+        echo "these options were not met"
+        return 1
     fi
-    smake olddefconfig
-    missing=$(grep '^CONFIG_' "$config" | grep -vxFf "$work/$state/.config" || :)
-    [ -z "$missing" ] || die "these options of $config were not met:" "$missing"
-    [ "$state" = n ] || ! grep -q '^config DEVICE_AUTHORIZATION$' "$work/src/drivers/base/Kconfig" ||
-        grep -q '^CONFIG_DEVICE_AUTHORIZATION=y' "$work/$state/.config"
 }
 
 # Of the .c files on standard input, the objects that this kernel has.
@@ -56,13 +61,18 @@ objects() {
     done
 }
 
-# warnings FILE...: what gcc and sparse say about them, without the numbers of lines.
+# warnings FILE...: what gcc and sparse say about them, without the numbers of lines. Fails if one of
+# the two does, or is not there.
 warnings() {
     present=$(printf '%s\n' "$@" | objects)
     [ -n "$present" ] || return 0
     # shellcheck disable=SC2086 # one file a word
-    smake W=1 C=2 $present 2>&1 | sed -nE 's/^(.*\/)?([^/:]+\.[ch]):[0-9:]+ (warning|error): /\2: \3: /p' |
-        sort -u
+    smake W=1 C=2 $present >"$work/warnings" 2>&1 || {
+        tail -n 20 "$work/warnings" >&2
+        return 1
+    }
+    sed -nE 's/^(.*\/)?([^/:]+\.[ch]):[0-9:]+ (warning|error): /\2: \3: /p' \
+        "$work/warnings" | sort -u
 }
 
 # boots NAME PARAMETER...: as far as to init, without a word of complaint.
@@ -109,13 +119,13 @@ modes() {
     fi
 }
 
-# The files of the series that have no warnings to lose, and those that have.
 says_nothing_new() {
     # shellcheck disable=SC2046 # one file a word
-    warnings $(touched "$patch") >"$work/said"
+    warnings $(touched "$patch") >"$work/said" || return 1
     ! comm -13 "$work/known.$state" "$work/said" | grep .
 }
 
+# touched PATCH...: the C files that they change.
 touched() {
     sed -n 's,^+++ b/\(.*\.c\)$,\1,p' "$@" | sort -u
 }
@@ -130,7 +140,8 @@ main() {
         mkdir -p "$work/$state"
         build >"$work/output" 2>&1 || die "the source does not build without the series" "$(tail "$work/output")"
         # shellcheck disable=SC2046,SC2086 # one file a word
-        warnings $(touched $list) >"$work/known.$state"
+        warnings $(touched $list) >"$work/known.$state" ||
+            die "gcc and sparse cannot check the source without the series" "run ./dev setup"
     done
     for patch in $list; do
         name=${patch##*/}
@@ -145,4 +156,6 @@ main() {
     return "$failed"
 }
 
-main
+# The trees are one for all checkouts.
+mkdir -p "$kernels"
+with_lock series main

@@ -43,7 +43,7 @@
 
 /* A machine that is busy with other things stops a guest's processor for as long as it likes. That
  * is no fault of the kernel's; what hangs misses the harness's deadlines. */
-#define STARVED "no_timer_check rcupdate.rcu_cpu_stall_suppress=1"
+#define STARVED "rcupdate.rcu_cpu_stall_suppress=1"
 
 #define MEMORY "512,slots=4,maxmem=4G"
 #define SHARED_MEMORY "memory-backend-memfd,id=ram,size=512M,share=on"

@@ -186,7 +186,7 @@ static bool is_region_access(const char *line, const char *name)
 
 int trace_kernel_start(const char *path, long *ret)
 {
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_fclose_ FILE *f = open_at(path, 0);
 	char line[512];
 	long at = -1;
 
@@ -204,12 +204,12 @@ int trace_kernel_start(const char *path, long *ret)
 int trace_count_region(const char *path, long position, const char *name, unsigned int *ret_count,
 		       char first[static 256])
 {
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_fclose_ FILE *f = open_at(path, position);
 	char line[512];
 
 	*ret_count = 0;
 	first[0] = '\0';
-	if (!f || fseek(f, position, SEEK_SET) < 0)
+	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f))
 		if (is_region_access(line, name) && (*ret_count)++ == 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <poll.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -22,7 +21,6 @@ enum {
 #define PROTOCOL_MQ (UINT64_C(1) << 0)
 #define PROTOCOL_CONFIG (UINT64_C(1) << 9)
 #define QUEUES UINT64_C(8)
-#define CONNECTIONS 64
 
 struct message {
 	uint32_t request, flags, size;
@@ -100,30 +98,17 @@ static int answer(int fd, struct message *message)
 	}
 }
 
-static void serve(int listener)
+static int hear(int fd)
 {
-	struct pollfd polled[CONNECTIONS] = {{.fd = listener, .events = POLLIN}};
 	static struct message message;
-	nfds_t n = 1;
+	int r = receive(fd, &message);
 
-	for (;;) {
-		(void)poll(polled, n, -1);
-		for (nfds_t i = n - 1; i > 0; i--) {
-			if (!polled[i].revents || (receive(polled[i].fd, &message) >= 0 &&
-						   answer(polled[i].fd, &message) >= 0))
-				continue;
-			(void)close(polled[i].fd);
-			polled[i] = polled[--n];
-		}
-		if (!polled[0].revents || n == CONNECTIONS)
-			continue;
-		polled[n] = (struct pollfd){.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC),
-					    .events = POLLIN};
-		n += polled[n].fd >= 0;
-	}
+	return r < 0 ? r : answer(fd, &message);
 }
 
 int vhost_user_start(const char *path)
 {
-	return backend_start(path, serve);
+	static const struct backend backend = {.hear = hear};
+
+	return backend_start(path, &backend);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,21 +53,6 @@ static int name_log(struct vm *vm)
 	return 0;
 }
 
-/* In the child. Only the two sockets get through to QEMU. */
-static _Noreturn void become_qemu(const struct arguments *a, int qmp, int agent, pid_t parent)
-{
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(127);
-	(void)fcntl(qmp, F_SETFD, 0);
-	(void)fcntl(agent, F_SETFD, 0);
-	/* What it says is no line of a test's report. */
-	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
-	(void)execvp(a->v[0], a->v);
-	fprintf(stderr, "lab: %s: %s\n", a->v[0], strerror(errno));
-	_exit(127);
-}
-
 static int spawn(struct vm *vm, const struct vm_options *options)
 {
 	_cleanup_(arguments_done) struct arguments a = {0};
@@ -103,7 +86,7 @@ static int spawn(struct vm *vm, const struct vm_options *options)
 	if (vm->pid < 0)
 		return -errno;
 	if (vm->pid == 0)
-		become_qemu(&a, qmp_theirs, agent_theirs, self);
+		machine_become(&a, (const int[]){qmp_theirs, agent_theirs}, 2, self);
 	return 0;
 }
 

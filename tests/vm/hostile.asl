@@ -238,6 +238,18 @@ DefinitionBlock ("", "SSDT", 2, "TDXA", "HOSTILE", 1)
                     Name (_CRS, ResourceTemplate () {})
                     Method (_STA, 0, NotSerialized) { Return (HER2) }
                 }
+                Device (PCA0)
+                {
+                    Name (_HID, EisaId ("PNP0A08"))
+                    Name (_CID, EisaId ("PNP0A03"))
+                    Name (_UID, 0x5E)
+                    Name (_BBN, 0xA0)
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0xA0, 0xAF, 0, 0x10)
+                    })
+                    Method (_STA, 0, NotSerialized) { Return (HER2) }
+                }
             }
 
             /* More host bridges. */

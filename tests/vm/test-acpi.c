@@ -72,6 +72,7 @@ static const char open_at_boot[] = "BTN2 acpi button 1 builtin\n"
 				   "CON2.GED4 acpi - 1 builtin\n"
 				   "CON3 acpi - 1 builtin\n"
 				   "CON3.LAT4 acpi - 1 builtin\n"
+				   "CON3.PCA0 acpi - 1 builtin\n"
 				   "GED3 acpi - 1 builtin\n"
 				   "GED3 platform acpi-ged 1 builtin\n"
 				   "PC80 acpi - 1 builtin\n"
@@ -229,11 +230,11 @@ static void test_a_refused_host_bridge_has_its_bus_when_it_is_authorized(void **
 	struct vm *vm = enforced();
 
 	(void)state;
-	vm_expect(vm, 0, "dmesg | grep -q 'PNP0A08:02: driver pci_root refused'");
+	vm_expect(vm, 0, "dmesg | grep -q 'PNP0A08:03: driver pci_root refused'");
 	expect_faces(vm, "PC90", "PC90 acpi - 0 default");
-	vm_expect(vm, 0, WRITE " /sys/bus/acpi/devices/PNP0A08:02/authorized 1");
+	vm_expect(vm, 0, WRITE " /sys/bus/acpi/devices/PNP0A08:03/authorized 1");
 	vm_expect_soon(vm, "[ -e /sys/devices/pci0000:90 ]");
-	vm_expect(vm, EBUSY, WRITE " /sys/bus/acpi/devices/PNP0A08:02/authorized 0");
+	vm_expect(vm, EBUSY, WRITE " /sys/bus/acpi/devices/PNP0A08:03/authorized 0");
 }
 
 /* The last one on the guest that the tests share. */
@@ -249,6 +250,10 @@ static void test_locked_a_face_that_appears_gets_no_driver(void **state)
 	expect_faces(vm, "CON3.LAT4",
 		     "CON3.LAT4 acpi - 1 builtin\n"
 		     "CON3.LAT4 platform - 1 builtin");
+	/* A host bridge that was described all the time gets no bus. */
+	vm_expect_soon(vm, "dmesg | grep -q 'PNP0A08:0.: driver pci_root refused: device "
+			   "authorized, but came too late (builtin, locked)'");
+	vm_expect(vm, 0, "[ ! -e /sys/devices/pci0000:a0 ]");
 }
 
 /* The list has host bridges, but not so that PCI may be used: the kernel finds root buses by their

@@ -6,9 +6,9 @@
 #   kernel.sh source             unpacks the source, once, and prints its directory
 #
 # Variants: patched (virtio_pci built in), patched-modular (virtio_pci a module), patched-catalogue
-# (the drivers of QEMU's device models built in), patched-debug (lockdep, KASAN and their like; only
-# the long form of the tests boots it), stock (no patches), kunit (the patches and little else, for
-# their KUnit tests). A directory holds bzImage, config, release, modules/ (usr/lib/modules of that
+# (the drivers of QEMU's device models built in), patched-catalogue-long (all of them; the long form of
+# the tests boots this one and the next), patched-debug (lockdep, KASAN and their like), stock (no
+# patches), kunit (the patches and little else, for their KUnit tests). A directory holds bzImage, config, release, modules/ (usr/lib/modules of that
 # kernel) and, of a series that brings some, selftests/; it never changes once it is there. Everything
 # lives in the cache, nothing in the checkout.
 set -eu
@@ -33,10 +33,11 @@ fragments() {
     patched) set -- base virtio-builtin patched ;;
     patched-modular) set -- base virtio-modular patched ;;
     patched-catalogue) set -- base virtio-builtin patched catalogue ;;
+    patched-catalogue-long) set -- base virtio-builtin patched catalogue catalogue-long ;;
     patched-debug) set -- debug ;;
     stock) set -- base virtio-builtin ;;
     kunit) set -- kunit ;;
-    *) die "unknown kernel variant '$1'" "known: patched patched-modular patched-catalogue patched-debug stock kunit" ;;
+    *) die "unknown kernel variant '$1'" "known: patched patched-modular patched-catalogue patched-catalogue-long patched-debug stock kunit" ;;
     esac
     for name; do
         printf '%s\n' "$here/kernel/$name.config"
@@ -154,7 +155,7 @@ configure() {
     # Variants of one source differ in a few options: start from the other one's objects. Not where
     # none of them would be of use, as KASAN changes them all.
     case $variant in
-    patched | patched-debug) ;;
+    patched | patched-catalogue-long | patched-debug) ;;
     *)
         if [ ! -d "$out" ] && [ -d "$work/patched" ]; then
             rm -rf "$out.new"

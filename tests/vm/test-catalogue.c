@@ -20,7 +20,6 @@
 #include "sight.h"
 #include "vmtest.h"
 
-#define KERNEL "patched-catalogue"
 #define SAMPLE 10
 #define BOUND_WITHOUT_GATE 60
 
@@ -118,6 +117,12 @@ static void run_done(struct run *run)
 static bool is_long(void)
 {
 	return !isempty(getenv("TDX_AUTH_LONG"));
+}
+
+/* The first one has drivers for most, the other for all that Linux has drivers for. */
+static const char *kernel(void)
+{
+	return is_long() ? "patched-catalogue-long" : "patched-catalogue";
 }
 
 static bool is_chosen(size_t i)
@@ -418,7 +423,7 @@ static int boot(struct run *run, struct arguments *arguments)
 	if (arguments->failed)
 		return -ENOMEM;
 	(void)vm_down(run->state);
-	r = vm_start(&(struct vm_options){.kernel = KERNEL,
+	r = vm_start(&(struct vm_options){.kernel = kernel(),
 					  .cmdline = cmdline,
 					  .machine = machine,
 					  .memory = MEMORY,

@@ -4,11 +4,22 @@
 #include <fnmatch.h>
 #include <strings.h>
 
+/* By these classes goes code of the kernel that is no driver: bridges, displays, USB controllers.
+ * Source: the series' pci_auth_class_acts(), drivers/pci/pci-driver.c. */
+static bool class_acts(uint32_t class)
+{
+	return class >> 16 == 0x06 || class >> 16 == 0x03 || class >> 8 == 0x0001 ||
+	       class >> 8 == 0x0c03;
+}
+
 static bool ids_match(const struct HardenedEntry *entry, const struct Device *device)
 {
 	if (entry->class_mask)
 		return device_has_id(device, ID_CLASS) &&
 		       (device->ids[ID_CLASS] & entry->class_mask) == entry->class_code;
+	if (entry->bus == BUS_PCI && device_has_id(device, ID_CLASS) &&
+	    class_acts(device->ids[ID_CLASS]))
+		return false;
 	/* virtio: the device id alone, as a virtio vendor is any transport's */
 	return device_has_id(device, ID_DEVICE) && device->ids[ID_DEVICE] == entry->device &&
 	       (entry->bus == BUS_VIRTIO ||

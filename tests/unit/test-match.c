@@ -135,6 +135,16 @@ static void test_listed_pci_devices_are_admitted_for_one_driver(void **state)
 	expect_hardened(pci(0x1b36, 0x000c, 0x060401), "pcieport");
 }
 
+static void test_listed_ids_with_a_class_that_more_than_drivers_go_by_are_not(void **state)
+{
+	expect_not_hardened(pci(0x1af4, 0x1041, 0x0c0330));
+	expect_not_hardened(pci(0x1af4, 0x1042, 0x030000));
+	expect_not_hardened(pci(0x1af4, 0x1042, 0x000100));
+	expect_not_hardened(pci(0x1af4, 0x1042, 0x060100));
+	expect_hardened(pci(0x1af4, 0x1042, 0x0c0500), "virtio-pci");
+	expect_hardened(pci(0x1af4, 0x1042, 0x000200), "virtio-pci");
+}
+
 static void test_unlisted_devices_are_not(void **state)
 {
 	expect_not_hardened(pci(0x8086, 0x10d3, 0x020000));
@@ -373,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_an_id_that_could_not_be_read_matches_nothing),
 		cmocka_unit_test(test_a_rule_without_name_is_shown_by_its_line),
 		cmocka_unit_test(test_listed_pci_devices_are_admitted_for_one_driver),
+		cmocka_unit_test(test_listed_ids_with_a_class_that_more_than_drivers_go_by_are_not),
 		cmocka_unit_test(test_unlisted_devices_are_not),
 		cmocka_unit_test(test_every_acpi_id_must_be_listed),
 		cmocka_unit_test(test_pnp_ids_are_known_in_lower_case),

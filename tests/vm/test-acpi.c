@@ -82,12 +82,17 @@ static const char open_at_boot[] = "BTN2 acpi button 1 builtin\n"
 /* Two faces each of 17 devices; what nothing enumerates, or is on no other bus, has one. */
 #define CLOSED_AT_BOOT "41"
 
-static struct vm *up(void **state, const char *cmdline)
+static struct vm *up_with(void **state, const char *variable, const char *cmdline)
 {
-	const char *table = getenv("TDX_AUTH_ACPI_TABLE");
+	const char *table = getenv(variable);
 
 	assert_non_null(table);
 	return vm_up(state, .kernel = "patched", .cmdline = cmdline, .acpi_table = table);
+}
+
+static struct vm *up(void **state, const char *cmdline)
+{
+	return up_with(state, "TDX_AUTH_ACPI_TABLE", cmdline);
 }
 
 static void *shared;
@@ -285,10 +290,45 @@ static void test_pci_is_found_without_its_host_bridges_and_judged_as_ever(void *
 	vm_expect(vm, 1, "grep -l PNP0501 /sys/bus/pnp/devices/*/id");
 }
 
+/* The kernel would use it before there is a device for it, let alone a driver. */
+#define EC_IN_USE "dmesg | grep -q 'ACPI: EC: EC started'"
+
+static void test_embedded_controller_is_used_without_the_gate(void **state)
+{
+	vm_expect(up_with(state, "TDX_AUTH_ACPI_ALONE", "dev_auth=off"), 0, EC_IN_USE);
+}
+
+static void test_embedded_controller_waits_for_its_authorization(void **state)
+{
+	struct vm *vm = up_with(state, "TDX_AUTH_ACPI_ALONE", "dev_auth=enforce");
+
+	vm_expect(vm, 0, "dmesg | grep -q 'acpi PNP0C09:00: driver ec refused'");
+	vm_expect(vm, 1, EC_IN_USE);
+	vm_expect(vm, 0, WRITE " /sys/bus/acpi/devices/PNP0C09:00/authorized 1");
+	vm_expect(vm, 0, EC_IN_USE);
+	vm_expect(vm, 0, "[ -e /sys/bus/acpi/drivers/ec/PNP0C09:00 ]");
+}
+
+/* ACPI writes names in upper case. */
+#define FORGED "Z.nACPI X: DRIVER Y REFUSED, OR BOOT WITH "
+
+static void test_name_of_a_refused_device_forges_no_line_of_the_log(void **state)
+{
+	struct vm *vm = up_with(state, "TDX_AUTH_ACPI_ALONE", "dev_auth=enforce");
+
+	vm_expect(vm, 0,
+		  "dmesg | grep \"dev_auth: platform device '" FORGED
+		  ".*': driver acpi-ged refused\"");
+	vm_expect(vm, 1, "dmesg | grep -i ': driver acpi-ged refused: device'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		vm_test(test_pci_is_found_without_its_host_bridges_and_judged_as_ever),
+		vm_test(test_embedded_controller_is_used_without_the_gate),
+		vm_test(test_embedded_controller_waits_for_its_authorization),
+		vm_test(test_name_of_a_refused_device_forges_no_line_of_the_log),
 		vm_test(test_without_the_gate_they_get_drivers),
 		cmocka_unit_test(test_what_no_list_names_gets_no_driver_on_any_face),
 		cmocka_unit_test(test_compatible_strings_open_nothing),

@@ -13,7 +13,7 @@ static int find(const struct machine *m, const char *name, char *path)
 	(void)snprintf(path, PATH_MAX, "%s/%s", m->lab, name);
 	if (access(path, R_OK) == 0)
 		return 0;
-	fprintf(stderr, "lab: %s: %s\nlab: lay the lab out with ./dev build\n", path,
+	fprintf(stderr, "lab: %s: %s\nlab: ./dev test vm or ./dev demo lays the lab out\n", path,
 		strerror(errno));
 	return -ENOENT;
 }

@@ -92,7 +92,9 @@ boots() {
         ! grep -aE 'WARNING: |BUG: |Kernel panic|Oops|Call Trace' "$log"
 }
 
+# What was built of another patch must not be booted for this one.
 build() {
+    rm -f "$work/$state/arch/x86/boot/bzImage"
     configure && smake -j"$(jobs)" bzImage modules
 }
 

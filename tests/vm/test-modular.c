@@ -81,7 +81,7 @@ static void expect_no_wrong_driver(struct vm *vm, const char *class, const char 
 
 static void test_listed_id_admits_only_the_driver_of_its_entry(void **state)
 {
-	struct vm *vm = up(state, "dev_auth=enforce " NOTE_FIXUPS);
+	struct vm *vm = up(state, "dev_auth=enforce");
 
 	vm_expect(vm, 1,
 		  "grep -E '^(pci|virtio)/' " AGENT_FIRST_SIGHT " | grep -v ' driver=- ' | "

@@ -44,7 +44,7 @@ static void view_done(struct View *view)
 	for (size_t i = 0; i < view->n_rows; i++)
 		row_done(&view->rows[i]);
 	free(view->rows);
-	policy_free(view->policy);
+	policy_unref(view->policy);
 	udev_hwdb_unref(view->hwdb);
 	udev_unref(view->udev);
 }
@@ -68,7 +68,7 @@ static int view_add(struct View *view, struct Device *device, int dirfd)
 
 	if (rows)
 		view->rows = rows;
-	policy_decide(view->policy, device, &decision);
+	policy_decide(view->policy, device, NULL, &decision);
 	row.description = udev_describe(view->hwdb, device);
 	if (!rows || !row.description ||
 	    verdict_of(device, &decision, view->mode == PROTECTION_AUDIT, &row.verdict) < 0) {
@@ -86,7 +86,7 @@ static int on_node(const char *syspath, void *userdata)
 	_cleanup_close_ int dirfd = -1;
 	struct View *view = userdata;
 	struct Device *device = NULL;
-	int r = device_open(syspath, &dirfd, &device);
+	int r = device_open(syspath, &view->policy->needs, &dirfd, &device);
 
 	if (r == -ENODEV || r == -ENOTSUP)
 		return 0;
@@ -327,15 +327,13 @@ int verb_show(const struct Options *options, char *const *args)
 	_cleanup_close_ int dirfd = -1;
 	struct Device *device = NULL;
 	char **modules = NULL;
-	int r = find_device(args[0], &dirfd, &device);
+	int r = view_open(&view, options);
 
 	if (r < 0)
-		return exit_status_of(r);
-	r = view_open(&view, options);
-	if (r < 0) {
-		device_free(device);
 		return EXIT_FAILED;
-	}
+	r = find_device(args[0], &view.policy->needs, &dirfd, &device);
+	if (r < 0)
+		return exit_status_of(r);
 	r = view_add(&view, device, dirfd);
 	if (r < 0)
 		return finish(r, "show the device");

@@ -4,6 +4,7 @@
 #include "authctl.h"
 #include "escape.h"
 #include "find-device.h"
+#include "frozen.h"
 #include "log.h"
 #include "manager.h"
 #include "output.h"
@@ -53,6 +54,12 @@ static void print_done(const char *name, const struct EnforceRequest *request,
 		(void)printf("%s: denied\n", name);
 }
 
+static int refuse_frozen(const char *what)
+{
+	log_error("after the freeze %s any more; it lasts until the machine starts again", what);
+	return EXIT_REFUSED;
+}
+
 static int set(const char *typed, const struct EnforceRequest *request)
 {
 	_cleanup_device_ struct Device *device = NULL;
@@ -60,7 +67,11 @@ static int set(const char *typed, const struct EnforceRequest *request)
 	_cleanup_close_ int dirfd = -1;
 	struct EnforceReply reply;
 	const char *problem;
-	int r = find_device(typed, &dirfd, &device);
+	int r;
+
+	if (request->authorize && frozen())
+		return refuse_frozen("no device is authorized by hand");
+	r = find_device(typed, NULL, &dirfd, &device);
 
 	if (r < 0)
 		return exit_status_of(r);
@@ -111,7 +122,7 @@ static int print_counts_json(const struct ManagerCounts *counts)
 		{"devices", counts->devices},	      {"authorized", counts->authorized},
 		{"refused", counts->refused},	      {"returned", counts->returned},
 		{"unchanged", counts->unchanged},     {"failed", counts->failed},
-		{"unsupported", counts->unsupported},
+		{"unsupported", counts->unsupported}, {"missing", counts->missing},
 	};
 	struct json_object *object = json_object_new_object();
 
@@ -124,9 +135,10 @@ static int print_counts_json(const struct ManagerCounts *counts)
 static int print_counts(const struct ManagerCounts *counts)
 {
 	int n = printf("%u devices: %u authorized, %u refused, %u returned to the kernel, "
-		       "%u left as they were, %u failed, %u beyond this kernel\n",
+		       "%u left as they were, %u failed, %u beyond this kernel%s\n",
 		       counts->devices, counts->authorized, counts->refused, counts->returned,
-		       counts->unchanged, counts->failed, counts->unsupported);
+		       counts->unchanged, counts->failed, counts->unsupported,
+		       counts->missing ? "; devices that rules need are missing" : "");
 
 	return n < 0 || fflush(stdout) != 0 ? -errno : 0;
 }
@@ -140,6 +152,8 @@ int verb_apply(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
+	if (frozen())
+		return refuse_frozen("no policy is applied");
 	/* asked for by its owner, the policy goes before what was decided by hand */
 	manager_options.keep_user_decisions = false;
 	if (policy_load(options->policy, &policy) < 0)
@@ -152,4 +166,18 @@ int verb_apply(const struct Options *options, char *const *args)
 		return EXIT_FAILED;
 	r = options->json ? print_counts_json(counts) : print_counts(counts);
 	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int verb_freeze(const struct Options *options, char *const *args)
+{
+	int r = freeze();
+
+	(void)options;
+	(void)args;
+	if (r < 0) {
+		log_error("cannot freeze: %s", strerror(-r));
+		return EXIT_FAILED;
+	}
+	(void)printf("frozen until the machine starts again\n");
+	return EXIT_DONE;
 }

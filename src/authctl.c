@@ -25,6 +25,7 @@ static const struct Verb {
 	{"show", "DEV", 1, OPT_POLICY | OPT_JSON, verb_show, "all about one device"},
 	{"authorize", "DEV", 1, OPT_DRIVER, verb_authorize, "let a driver have the device, now"},
 	{"deny", "DEV", 1, 0, verb_deny, "take the device from its driver, now"},
+	{"freeze", "", 0, 0, verb_freeze, "no policy change and no authorizing by hand any more"},
 	{"apply", "", 0, OPT_POLICY | OPT_JSON, verb_apply, "apply the policy once to all devices"},
 };
 

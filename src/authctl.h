@@ -28,6 +28,7 @@ int verb_list(const struct Options *options, char *const *args);
 int verb_show(const struct Options *options, char *const *args);
 int verb_authorize(const struct Options *options, char *const *args);
 int verb_deny(const struct Options *options, char *const *args);
+int verb_freeze(const struct Options *options, char *const *args);
 int verb_apply(const struct Options *options, char *const *args);
 
 /* All of tdx-authctl(1) but main(). Returns its exit status. */

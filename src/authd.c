@@ -66,46 +66,64 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 	return -1;
 }
 
+/* Where the policy comes from, and whether it could be read. */
+struct Source {
+	const char *file; /* NULL: the drop-ins */
+	bool is_degraded; /* the built-in policy is in force in its place */
+};
+
 /* A policy named on the command line is what its caller is there to mend. One that is installed
  * must not leave the machine without a guard: usb and thunderbolt, which are open by default, are
  * denied, the rest is the kernel's, and the failure shows in the status and at the end. */
-static int load(const char *file, struct Policy **ret, bool *ret_degraded)
+static int load(struct Source *source, struct Policy **ret)
 {
-	int r = policy_load(file, ret);
+	int r = policy_load(source->file, ret);
 
-	*ret_degraded = r < 0;
-	if (r >= 0 || file)
+	source->is_degraded = r < 0;
+	if (r >= 0 || source->file)
 		return r;
 	*ret = policy_new();
 	if (!*ret)
 		return r;
 	log_error("the built-in policy is in force until the error is mended and tdx-authd "
-		  "restarted: usb and thunderbolt are denied, the kernel decides over the rest");
+		  "reloaded: usb and thunderbolt are denied, the kernel decides over the rest");
 	(void)sd_notifyf(0, "ERRNO=%d", -r);
 	return 0;
+}
+
+/* What is in force stays so where the policy cannot be read now. */
+static int load_again(struct Policy **ret, void *userdata)
+{
+	struct Source *source = userdata;
+	int r = policy_load(source->file, ret);
+
+	if (r >= 0)
+		source->is_degraded = false;
+	return r;
 }
 
 int authd_main(int argc, char **argv)
 {
 	_cleanup_manager_ struct Manager *manager = NULL;
 	struct ManagerOptions options = manager_defaults;
+	struct Source source = {0};
 	struct Policy *policy = NULL;
-	const char *file = NULL;
-	bool degraded;
 	int r;
 
 	open_standard_fds();
-	r = parse_options(argc, argv, &file);
+	r = parse_options(argc, argv, &source.file);
 	if (r >= 0)
 		return r;
 	log_open("tdx-authd", true);
-	if (load(file, &policy, &degraded) < 0)
+	if (load(&source, &policy) < 0)
 		return EXIT_FAILURE;
-	if (degraded)
+	options.load = load_again;
+	options.userdata = &source;
+	if (source.is_degraded)
 		options.remark = "policy REFUSED, the built-in one is in force; ";
 	if (manager_new(policy, &options, &manager) < 0)
 		return EXIT_FAILURE;
 	if (manager_run(manager) < 0)
 		return EXIT_FAILURE;
-	return degraded ? EXIT_FAILURE : EXIT_SUCCESS;
+	return source.is_degraded ? EXIT_FAILURE : EXIT_SUCCESS;
 }

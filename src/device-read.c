@@ -168,7 +168,84 @@ static int read_all(int dirfd, struct Device *device)
 	return read_authorization(dirfd, device);
 }
 
-int device_read(const char *syspath, int dirfd, struct Device **ret)
+/* --- what a policy needs --- */
+
+/* A device that answers so has no such attribute to show: a directory of the name, say. */
+static bool is_absence(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -EISDIR || error == -EACCES ||
+	       error == -EPERM || error == -EINVAL || error == -EOPNOTSUPP || error == -ENODATA ||
+	       error == -ELOOP;
+}
+
+static int read_attributes(int dirfd, const struct Vector *names, struct Device *device)
+{
+	device->attributes = calloc(names->n, sizeof(*device->attributes));
+	if (!device->attributes && names->n > 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < names->n; i++) {
+		struct Attribute *attribute = &device->attributes[device->n_attributes];
+		int r;
+
+		attribute->name = strdup(string_at(names, i));
+		if (!attribute->name)
+			return -ENOMEM;
+		device->n_attributes++;
+		r = sysfs_read(dirfd, attribute->name, &attribute->value);
+		if (r < 0 && !is_absence(r))
+			return r;
+	}
+	return 0;
+}
+
+/* drivers/usb/core/sysfs.c: a device descriptor, and a configuration's total length is 16 bits. */
+#define DESCRIPTORS_MAX (18 + 255 * (size_t)65535)
+
+static int read_interfaces(int dirfd, struct Device *device)
+{
+	_cleanup_free_ unsigned char *data = NULL;
+	size_t size = 0;
+	int r = sysfs_read_binary(dirfd, ATTR_DESCRIPTORS, DESCRIPTORS_MAX, &data, &size);
+
+	return r < 0 ? r
+		     : usb_interfaces_parse(data, size, &device->interfaces, &device->n_interfaces);
+}
+
+/* The nearest directory above @syspath that is a device of a governed bus. */
+static int read_parent(const char *syspath, const struct Needs *needs, struct Device **ret)
+{
+	_cleanup_free_ char *path = strdup(syspath);
+	char *slash;
+
+	if (!path)
+		return -ENOMEM;
+	*ret = NULL;
+	while ((slash = strrchr(path, '/')) && slash != path) {
+		int r;
+
+		*slash = '\0';
+		if (streq(path, SYSFS_DEVICES))
+			return 0;
+		r = device_open(path, needs, NULL, ret);
+		if (r != -ENOTSUP)
+			return r;
+	}
+	return 0;
+}
+
+static int read_needs(const char *syspath, int dirfd, const struct Needs *needs,
+		      struct Device *device)
+{
+	int r = read_attributes(dirfd, &needs->attributes, device);
+
+	if (r >= 0 && needs->interfaces && bus_info[device->bus].interfaces)
+		r = read_interfaces(dirfd, device);
+	if (r >= 0 && needs->parents)
+		r = read_parent(syspath, needs, &device->parent);
+	return r;
+}
+
+int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = calloc(1, sizeof(*device));
 	const char *slash = strrchr(syspath, '/');
@@ -187,20 +264,22 @@ int device_read(const char *syspath, int dirfd, struct Device **ret)
 	if (r < 0)
 		return r;
 	r = read_all(dirfd, device);
+	if (r >= 0 && needs)
+		r = read_needs(syspath, dirfd, needs, device);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(device);
 	return 0;
 }
 
-int device_open(const char *syspath, int *ret_dirfd, struct Device **ret)
+int device_open(const char *syspath, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
 {
 	_cleanup_close_ int dirfd = sysfs_open(syspath);
 	int r;
 
 	if (dirfd < 0)
 		return dirfd;
-	r = device_read(syspath, dirfd, ret);
+	r = device_read(syspath, dirfd, needs, ret);
 	if (r < 0)
 		return r;
 	if (ret_dirfd)

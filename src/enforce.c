@@ -13,6 +13,23 @@ static enum EnforcePlan plan_deny(const struct Device *device, struct EnforceReq
 	return device->authorized == 0 ? PLAN_NOTHING : PLAN_WRITE;
 }
 
+/* What cannot be taken out of the machine can still be refused. A kernel that cannot refuse it can
+ * take it out. */
+static enum EnforcePlan plan_remove(const struct Device *device, struct EnforceRequest *ret,
+				    const char **ret_why)
+{
+	if (bus_info[device->bus].removable) {
+		*ret = (struct EnforceRequest){.remove = true};
+		return PLAN_WRITE;
+	}
+	*ret_why = "devices of this bus cannot be removed, so it is refused";
+	if (device->authorized < 0)
+		*ret_why = "this kernel can neither remove the device nor refuse it a driver";
+	else
+		(void)plan_deny(device, ret);
+	return PLAN_UNSUPPORTED;
+}
+
 /* Whether user space held the device to a driver earlier. What the built-in list holds it to counts
  * also for an owner who allows it again. */
 static bool held_by_user(const struct Device *device)
@@ -70,6 +87,8 @@ enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision
 		return PLAN_NOTHING;
 	if (decision->action == ACTION_KERNEL)
 		return plan_kernel(device, ret);
+	if (decision->action == ACTION_REMOVE)
+		return plan_remove(device, ret, ret_why);
 	if (device->authorized < 0)
 		return plan_ungated(decision, ret_why);
 	if (decision->action == ACTION_DENY)
@@ -162,6 +181,18 @@ static int execute_authorize(int dirfd, const struct EnforceRequest *request,
 	return note(reply, STEP_AUTHORIZE, set_authorized(dirfd, true));
 }
 
+/* First refused, so that no driver has it while it goes; that this fails, since a driver behind it
+ * would stop working, is no reason to keep it. */
+static void execute_remove(int dirfd, struct EnforceReply *reply)
+{
+	int r;
+
+	(void)set_authorized(dirfd, false);
+	r = sysfs_write(dirfd, ATTR_REMOVE, "1");
+	if (r != -ENODEV)
+		(void)note(reply, STEP_REMOVE, r);
+}
+
 static bool is_as_wanted(const struct EnforceRequest *request, const struct EnforceReply *reply)
 {
 	if (request->to_default)
@@ -174,6 +205,12 @@ static bool is_as_wanted(const struct EnforceRequest *request, const struct Enfo
 void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
 {
 	*ret = (struct EnforceReply){0};
+	if (request->remove) {
+		execute_remove(dirfd, ret);
+		if (read_state(dirfd, ret) < 0)
+			ret->authorized = -1;
+		return;
+	}
 	if (note(ret, STEP_READ, read_state(dirfd, ret)) < 0)
 		return;
 	if (request->to_default)

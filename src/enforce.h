@@ -13,6 +13,7 @@ struct EnforceRequest {
 	bool by_hand;	 /* a decision to be on record even where it changes nothing */
 	bool forget;	 /* first undo what user space decided before */
 	bool set_driver; /* hold the device to `driver`, "" for any */
+	bool remove;	 /* refuse it and take it out of the machine */
 	char driver[POLICY_DRIVER_MAX + 1]; /* with `authorize` alone */
 };
 
@@ -24,6 +25,7 @@ enum EnforceStep {
 	STEP_DRIVER,
 	STEP_AUTHORIZE,
 	STEP_DEFAULT,
+	STEP_REMOVE,
 	STEP_READ_BACK,
 };
 

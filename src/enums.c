@@ -3,25 +3,39 @@
 
 #include "util.h"
 
-static const char *const bus_table[_BUS_MAX] = {
+const char *const bus_words[_BUS_MAX] = {
 	[BUS_PCI] = "pci",	     [BUS_VIRTIO] = "virtio",
 	[BUS_USB] = "usb",	     [BUS_THUNDERBOLT] = "thunderbolt",
 	[BUS_ACPI] = "acpi",	     [BUS_PNP] = "pnp",
 	[BUS_PLATFORM] = "platform",
 };
 
-static const char *const action_table[_ACTION_MAX] = {
+const char *const action_words[_ACTION_MAX] = {
 	[ACTION_KERNEL] = "kernel",
 	[ACTION_ALLOW] = "allow",
 	[ACTION_DENY] = "deny",
+	[ACTION_REMOVE] = "remove",
 };
 
-static const char *const origin_table[_ORIGIN_MAX] = {
+const char *const module_mode_words[_MODULES_MAX] = {
+	[MODULES_OFF] = "off",
+	[MODULES_AUDIT] = "audit",
+	[MODULES_ENFORCE] = "enforce",
+};
+
+static const char *const quantity_words[_QUANTITY_MAX] = {
+	[QUANTITY_ALL_OF] = "all-of",
+	[QUANTITY_ONE_OF] = "one-of",
+	[QUANTITY_NONE_OF] = "none-of",
+	[QUANTITY_EQUALS] = "equals",
+};
+
+static const char *const origin_words[_ORIGIN_MAX] = {
 	[ORIGIN_DEFAULT] = "default", [ORIGIN_BUILTIN] = "builtin", [ORIGIN_CMDLINE] = "cmdline",
 	[ORIGIN_PARENT] = "parent",   [ORIGIN_KERNEL] = "kernel",   [ORIGIN_USER] = "user",
 };
 
-static const char *const protection_table[_PROTECTION_MAX] = {
+static const char *const protection_words[_PROTECTION_MAX] = {
 	[PROTECTION_NONE] = "none",
 	[PROTECTION_AUDIT] = "audit",
 	[PROTECTION_KERNEL] = "kernel",
@@ -40,22 +54,22 @@ static int reverse_lookup(const char *const *table, int n, const char *s)
 	return -1;
 }
 
-/* The to_string functions return static strings, NULL for a value outside the enum;
- * the from_string functions return the _INVALID value for NULL and for unknown words. */
 #define DEFINE_STRING_TABLE_TO(name, Type, max)                                                    \
 	const char *name##_to_string(enum Type value)                                              \
 	{                                                                                          \
-		return lookup(name##_table, max, value);                                           \
+		return lookup(name##_words, max, value);                                           \
 	}
 
 #define DEFINE_STRING_TABLE(name, Type, max)                                                       \
 	DEFINE_STRING_TABLE_TO(name, Type, max)                                                    \
 	enum Type name##_from_string(const char *s)                                                \
 	{                                                                                          \
-		return (enum Type)reverse_lookup(name##_table, max, s);                            \
+		return (enum Type)reverse_lookup(name##_words, max, s);                            \
 	}
 
 DEFINE_STRING_TABLE(bus, Bus, _BUS_MAX)
 DEFINE_STRING_TABLE(action, Action, _ACTION_MAX)
+DEFINE_STRING_TABLE_TO(module_mode, ModuleMode, _MODULES_MAX)
+DEFINE_STRING_TABLE_TO(quantity, Quantity, _QUANTITY_MAX)
 DEFINE_STRING_TABLE(origin, Origin, _ORIGIN_MAX)
 DEFINE_STRING_TABLE_TO(protection, Protection, _PROTECTION_MAX)

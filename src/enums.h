@@ -21,8 +21,33 @@ enum Action {
 	ACTION_KERNEL, /* leave what the kernel decided */
 	ACTION_ALLOW,
 	ACTION_DENY,
+	ACTION_REMOVE, /* deny, and take it out of the machine */
 	_ACTION_MAX,
 	_ACTION_INVALID = -1,
+};
+
+/* Whether an action gives a device to drivers that its default might keep from them. */
+static inline bool action_gives(enum Action action)
+{
+	return action == ACTION_ALLOW || action == ACTION_KERNEL;
+}
+
+/* How far modules that a policy does not know are kept out. */
+enum ModuleMode {
+	MODULES_OFF,
+	MODULES_AUDIT,
+	MODULES_ENFORCE,
+	_MODULES_MAX,
+	_MODULES_INVALID = -1, /* not said */
+};
+
+/* How the USB interfaces of a device have to fit those of a rule. */
+enum Quantity {
+	QUANTITY_ALL_OF,  /* for each of ours the device has one that fits */
+	QUANTITY_ONE_OF,  /* the device has one that fits one of ours */
+	QUANTITY_NONE_OF, /* the device has none that fits one of ours */
+	QUANTITY_EQUALS,  /* all-of, and none else */
+	_QUANTITY_MAX,
 };
 
 /* Who decided over a device, as `authorized_by` spells it. */
@@ -46,10 +71,19 @@ enum Protection {
 	_PROTECTION_INVALID = -1,
 };
 
+/* The to_string functions return static strings, NULL for a value outside the enum; the from_string
+ * functions return the _INVALID value for NULL and for unknown words; the tables have the words of
+ * the values from 0 on. */
+extern const char *const bus_words[_BUS_MAX];
+extern const char *const action_words[_ACTION_MAX];
+extern const char *const module_mode_words[_MODULES_MAX];
+
 const char *bus_to_string(enum Bus value);
 enum Bus bus_from_string(const char *s);
 const char *action_to_string(enum Action value);
 enum Action action_from_string(const char *s);
+const char *module_mode_to_string(enum ModuleMode value);
+const char *quantity_to_string(enum Quantity value);
 const char *origin_to_string(enum Origin value);
 enum Origin origin_from_string(const char *s);
 const char *protection_to_string(enum Protection value);

@@ -9,7 +9,8 @@
 #include "log.h"
 
 /* Resolves links, so that the path is the device's own. @path is in /sys. */
-static int open_path(const char *path, int *ret_dirfd, struct Device **ret)
+static int open_path(const char *path, const struct Needs *needs, int *ret_dirfd,
+		     struct Device **ret)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 
@@ -17,10 +18,11 @@ static int open_path(const char *path, int *ret_dirfd, struct Device **ret)
 		return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
 	if (!startswith(real, "/sys/"))
 		return -ENODEV;
-	return device_open(real, ret_dirfd, ret);
+	return device_open(real, needs, ret_dirfd, ret);
 }
 
-static int open_on_bus(enum Bus bus, const char *name, int *ret_dirfd, struct Device **ret)
+static int open_on_bus(enum Bus bus, const char *name, const struct Needs *needs, int *ret_dirfd,
+		       struct Device **ret)
 {
 	char path[PATH_MAX];
 	int n;
@@ -30,16 +32,17 @@ static int open_on_bus(enum Bus bus, const char *name, int *ret_dirfd, struct De
 	n = snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s", bus_to_string(bus), name);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENODEV;
-	return open_path(path, ret_dirfd, ret);
+	return open_path(path, needs, ret_dirfd, ret);
 }
 
-static int open_by_bus_name(const char *name, int *ret_dirfd, struct Device **ret)
+static int open_by_bus_name(const char *name, const struct Needs *needs, int *ret_dirfd,
+			    struct Device **ret)
 {
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
 		const char *rest = startswith(name, bus_to_string(bus));
 
 		if (rest && *rest == ':') {
-			int r = open_on_bus(bus, rest + 1, ret_dirfd, ret);
+			int r = open_on_bus(bus, rest + 1, needs, ret_dirfd, ret);
 
 			/* "platform:x" could also be a NAME; names with a colon are tried as such
 			 */
@@ -50,7 +53,8 @@ static int open_by_bus_name(const char *name, int *ret_dirfd, struct Device **re
 	return -ENODEV;
 }
 
-static int open_by_name(const char *name, int *ret_dirfd, struct Device **ret)
+static int open_by_name(const char *name, const struct Needs *needs, int *ret_dirfd,
+			struct Device **ret)
 {
 	_cleanup_device_ struct Device *found = NULL;
 	_cleanup_close_ int found_fd = -1;
@@ -58,7 +62,7 @@ static int open_by_name(const char *name, int *ret_dirfd, struct Device **ret)
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
 		_cleanup_device_ struct Device *device = NULL;
 		_cleanup_close_ int fd = -1;
-		int r = open_on_bus(bus, name, &fd, &device);
+		int r = open_on_bus(bus, name, needs, &fd, &device);
 
 		if (r == -ENODEV || r == -ENOTSUP)
 			continue;
@@ -76,17 +80,17 @@ static int open_by_name(const char *name, int *ret_dirfd, struct Device **ret)
 	return 0;
 }
 
-int find_device(const char *name, int *ret_dirfd, struct Device **ret)
+int find_device(const char *name, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
 {
 	_cleanup_free_ char *safe = escape_text(name);
 	int r;
 
 	if (startswith(name, "/")) {
-		r = open_path(name, ret_dirfd, ret);
+		r = open_path(name, needs, ret_dirfd, ret);
 	} else {
-		r = open_by_bus_name(name, ret_dirfd, ret);
+		r = open_by_bus_name(name, needs, ret_dirfd, ret);
 		if (r == -ENODEV)
-			r = open_by_name(name, ret_dirfd, ret);
+			r = open_by_name(name, needs, ret_dirfd, ret);
 	}
 	if (r == -ENODEV)
 		log_error("%s: no such device; \"tdx-authctl list\" shows them all",

@@ -4,7 +4,7 @@
 #include "device.h"
 
 /* Finds the device that a person means by @name: BUS:NAME, a NAME that one governed bus alone has,
- * or a path below /sys, links included. Returns 0 with an O_PATH descriptor of its directory and
- * the device, both the caller's; after an error was logged: -ENODEV (no such device), -ENOTUNIQ
- * (several), another negative errno. */
-int find_device(const char *name, int *ret_dirfd, struct Device **ret);
+ * or a path below /sys, links included; and reads what @needs names (NULL: nothing more). Returns 0
+ * with an O_PATH descriptor of its directory and the device, both the caller's; after an error was
+ * logged: -ENODEV (no such device), -ENOTUNIQ (several), another negative errno. */
+int find_device(const char *name, const struct Needs *needs, int *ret_dirfd, struct Device **ret);

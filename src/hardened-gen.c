@@ -141,21 +141,21 @@ static int read_file(const char *name, char **ret, size_t *ret_size)
 static int generate(const struct Format *format, const char *name)
 {
 	_cleanup_(hardened_list_done) struct HardenedList list = {0};
-	_cleanup_(parse_error_done) struct ParseError error = {0};
+	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = read_file(name, &text, &size);
 
 	if (r == 0)
-		r = hardened_parse(&list, text, size, &error);
+		r = hardened_parse(&list, text, size, &errors);
 	if (r == 0) {
 		print_list(format, &list);
 		r = fflush(stdout) == 0 ? 0 : -errno;
 	}
-	if (r == -EBADMSG)
-		(void)fprintf(stderr, "%s:%u:%u: %s\n", name, error.line, error.column,
-			      error.message);
-	else if (r < 0)
+	for (size_t i = 0; i < errors.n && i < PARSE_ERRORS_MAX; i++)
+		(void)fprintf(stderr, "%s:%u:%u: %s\n", name, errors.items[i].line,
+			      errors.items[i].column, errors.items[i].message);
+	if (r < 0 && r != -EBADMSG)
 		(void)fprintf(stderr, "%s: %s\n", name, strerror(-r));
 	return r;
 }

@@ -267,6 +267,7 @@ static int parse_id(struct Parser *p, const struct Key *key)
 	yaml_mark_t mark = p->yaml.event.start_mark;
 	int r;
 
+	row_done(&p->row); /* of an id that was refused */
 	p->row.bus = bus;
 	p->has = 0;
 	r = reader_mapping(&p->yaml, key->name, "id key", id_keys[bus]);
@@ -446,13 +447,13 @@ static const struct Key document_keys[] = {
 };
 
 int hardened_parse(struct HardenedList *list, const char *text, size_t size,
-		   struct ParseError *ret_error)
+		   struct ParseErrors *ret_errors)
 {
-	struct Parser p = {.yaml = {.noun = "hardened list", .error = ret_error, .parser = &p},
+	struct Parser p = {.yaml = {.noun = "hardened list", .errors = ret_errors, .parser = &p},
 			   .list = list};
 	int r;
 
-	*ret_error = (struct ParseError){0};
+	*ret_errors = (struct ParseErrors){0};
 	r = reader_read(&p.yaml, text, size, document_keys);
 	row_done(&p.row);
 	if (r == 0 && list->n_rows == 0)

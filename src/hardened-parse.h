@@ -17,7 +17,7 @@ void hardened_list_done(struct HardenedList *list);
  * does not know is an error, and so are an id that is listed twice, one that a driver is missing
  * for, and evidence that is left out. What it lets through can stand in a C string as it is.
  *
- * Returns 0; -EBADMSG with *ret_error set, whose message the caller frees by parse_error_done();
+ * Returns 0; -EBADMSG with *ret_errors set, which the caller frees by parse_errors_done();
  * -ENOMEM. The caller passes a zeroed list and frees it in each case. */
 int hardened_parse(struct HardenedList *list, const char *text, size_t size,
-		   struct ParseError *ret_error);
+		   struct ParseErrors *ret_errors);

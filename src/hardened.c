@@ -51,19 +51,15 @@ static bool text_id_listed(const char *id, size_t len, bool any_case)
 	return false;
 }
 
-/* A driver may match by any id the device shows, so all must be listed. @ids: separated by colons
- * or white space. */
-static bool all_text_ids_listed(const char *ids, bool any_case)
+/* A driver may match by any id the device shows, so all must be listed. */
+static bool all_text_ids_listed(const struct Device *device, bool any_case)
 {
-	static const char separators[] = ": \n\t";
-	size_t n = 0;
+	const char *pos = NULL, *id;
+	size_t len, n = 0;
 
-	while (*(ids += strspn(ids, separators))) {
-		size_t len = strcspn(ids, separators);
-
-		if (!text_id_listed(ids, len, any_case))
+	while ((id = device_next_listed_id(device, &pos, &len))) {
+		if (!text_id_listed(id, len, any_case))
 			return false;
-		ids += len;
 		n++;
 	}
 	return n > 0;
@@ -71,15 +67,12 @@ static bool all_text_ids_listed(const char *ids, bool any_case)
 
 bool hardened_find(const struct Device *device, const char **ret_driver)
 {
-	const char *acpi_ids;
-
 	*ret_driver = NULL;
 	switch (device->bus) {
 	case BUS_ACPI:
-		acpi_ids = device->modalias ? startswith(device->modalias, "acpi:") : NULL;
-		return acpi_ids && all_text_ids_listed(acpi_ids, false);
+		return all_text_ids_listed(device, false);
 	case BUS_PNP:
-		return device->text_ids && all_text_ids_listed(device->text_ids, true);
+		return all_text_ids_listed(device, true);
 	default:
 		break;
 	}

@@ -2,12 +2,14 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <search.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
 #include "device-read.h"
+#include "frozen.h"
+#include "known.h"
 #include "log.h"
+#include "names.h"
 #include "protection.h"
 #include "record.h"
 #include "sysfs-io.h"
@@ -24,14 +26,6 @@ const struct ManagerOptions manager_defaults = {
 	.execute = enforce_execute,
 };
 
-/* A device that was decided over; the identity tells it from a later one at the same path. */
-struct Known {
-	char *syspath;
-	dev_t dev;
-	ino_t ino;
-	unsigned generation; /* of the scan that saw it last */
-};
-
 /* A device that waits for its turn to be looked at. */
 struct Waiting {
 	struct Waiting *next;
@@ -45,21 +39,25 @@ struct Manager {
 	sd_event *event;
 	struct udev *udev;
 	struct udev_monitor *monitor;
-	void *known; /* tsearch() tree of struct Known by syspath */
-	unsigned generation;
+	struct Registry registry;
 	struct Pending *first_pending;
 	unsigned pending;
 	struct Waiting *first_waiting, *last_waiting;
 	bool audit;
+	bool is_started; /* every device that was there was decided over once */
 	struct ManagerCounts counts;
 };
+
+static int on_node(const char *syspath, void *userdata);
+static void look_at_waiting(struct Manager *m);
 
 /* A request on its way: what its outcome's record will need. */
 struct Pending {
 	struct Pending *next, **link; /* *link is this one */
 	struct Manager *manager;
 	struct Device *device;
-	struct Decision decision; /* points into the policy, which lives as long as the manager */
+	struct Policy *policy; /* that the decision points into */
+	struct Decision decision;
 	struct EnforceRequest request;
 	int dirfd;
 	unsigned attempts;
@@ -67,65 +65,50 @@ struct Pending {
 
 /* --- what is known --- */
 
-static int compare_known(const void *a, const void *b)
-{
-	return strcmp(((const struct Known *)a)->syspath, ((const struct Known *)b)->syspath);
-}
-
-static void known_free(void *p)
-{
-	struct Known *known = p;
-
-	free(known->syspath);
-	free(known);
-}
-
-static struct Known *find_known(struct Manager *m, const char *syspath)
-{
-	struct Known key = {.syspath = (char *)syspath};
-	struct Known *const *found = tfind(&key, &m->known, compare_known);
-
-	return found ? *found : NULL;
-}
-
-static void forget(struct Manager *m, struct Known *known)
-{
-	(void)tdelete(known, &m->known, compare_known);
-	known_free(known);
-}
-
-static int remember(struct Manager *m, const struct Device *device)
-{
-	struct Known *known = find_known(m, device->syspath);
-
-	if (!known) {
-		known = calloc(1, sizeof(*known));
-		if (!known)
-			return -ENOMEM;
-		known->syspath = strdup(device->syspath);
-		if (!known->syspath || !tsearch(known, &m->known, compare_known)) {
-			known_free(known);
-			return -ENOMEM;
-		}
-	}
-	known->dev = device->dev;
-	known->ino = device->ino;
-	known->generation = m->generation;
-	return 0;
-}
-
 /* Whether exactly this device, not another at its path, was decided over. */
 static bool is_known(struct Manager *m, const char *syspath, int dirfd)
 {
-	struct Known *known = find_known(m, syspath);
+	struct Known *known = registry_find(&m->registry, syspath);
 	dev_t dev;
 	ino_t ino;
 
 	if (!known || sysfs_identity(dirfd, &dev, &ino) < 0 || known->dev != dev ||
 	    known->ino != ino)
 		return false;
-	known->generation = m->generation;
-	return true;
+	known->generation = m->registry.generation;
+	return !known->is_stale;
+}
+
+/* Forgets a device that is gone. One that its rule had no room for may come in its place. */
+static void forget(struct Manager *m, struct Known *known)
+{
+	struct Known *next = registry_forget(&m->registry, known);
+
+	if (!next)
+		return;
+	next->is_stale = true;
+	(void)on_node(next->syspath, m);
+}
+
+static void note_state(struct Known *known, int authorized, const char *driver, bool is_ours)
+{
+	known->authorized = authorized;
+	known->is_ours = is_ours;
+	(void)snprintf(known->driver, sizeof(known->driver), "%s", driver ? driver : "");
+}
+
+/* Whether somebody else decided over the device since. The kernel does not say who of user space it
+ * was, and on usb and thunderbolt not even that it was user space: but who leaves it otherwise than
+ * we did is not us. */
+static bool decided_by_hand(const struct Known *known, const struct Device *device)
+{
+	bool is_as_left =
+		known->authorized == device->authorized &&
+		streq(known->driver, device->authorized_driver ? device->authorized_driver : "");
+
+	if (device->authorized_by == ORIGIN_USER)
+		return !known->is_ours || !is_as_left;
+	return bus_info[device->bus].native && !is_as_left;
 }
 
 /* --- outcomes --- */
@@ -139,6 +122,7 @@ static void pending_free(struct Pending *pending)
 		pending->next->link = pending->link;
 	pending->manager->pending--;
 	device_free(pending->device);
+	policy_unref(pending->policy);
 	if (pending->dirfd >= 0)
 		(void)close(pending->dirfd);
 	free(pending);
@@ -161,7 +145,6 @@ static struct Pending *pending_new(struct Manager *m)
 	return pending;
 }
 
-static void look_at_waiting(struct Manager *m);
 static void on_done(const struct EnforceReply *reply, void *userdata);
 
 static int submit(struct Pending *pending)
@@ -171,9 +154,31 @@ static int submit(struct Pending *pending)
 				  on_done, pending);
 }
 
+/* Whether a request for exactly this device is on its way. */
+static bool is_pending(const struct Manager *m, const struct Known *known)
+{
+	for (const struct Pending *p = m->first_pending; p; p = p->next)
+		if (p->device->dev == known->dev && p->device->ino == known->ino)
+			return true;
+	return false;
+}
+
+/* Notes how the device was left, and decides anew where that was put off meanwhile. */
+static void settle(struct Manager *m, const struct Device *device, const struct EnforceReply *reply)
+{
+	struct Known *known = registry_find(&m->registry, device->syspath);
+
+	if (!known || known->dev != device->dev || known->ino != device->ino)
+		return;
+	note_state(known, reply->authorized, reply->authorized_driver, true);
+	if (known->is_stale)
+		(void)on_node(device->syspath, m);
+}
+
 static void on_done(const struct EnforceReply *reply, void *userdata)
 {
 	struct Pending *pending = userdata;
+	_cleanup_device_ struct Device *device = NULL;
 	struct Manager *m = pending->manager;
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
@@ -187,7 +192,9 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	else if (reply->error != -ENODEV)
 		m->counts.failed++;
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	device = TAKE_PTR(pending->device);
 	pending_free(pending);
+	settle(m, device, reply);
 	look_at_waiting(m);
 }
 
@@ -201,6 +208,7 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 	if (!pending)
 		return -ENOMEM;
 	pending->device = TAKE_PTR(*device);
+	pending->policy = policy_ref(m->policy);
 	pending->decision = *decision;
 	pending->request = *request;
 	pending->dirfd = take_fd(dirfd);
@@ -212,27 +220,50 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 
 /* --- decisions --- */
 
-static int decide(struct Manager *m, struct Device **device, int *dirfd)
+/* What the decision over a device depends on beside it. A device that had a driver before the
+ * freeze keeps it, also when the daemon is started again after it. */
+static struct Moment moment_of(struct Manager *m, struct Known *known, const struct Device *device)
 {
+	return (struct Moment){
+		.is_hot = known->is_hot,
+		.is_frozen = frozen() && (known->is_hot || device->authorized != 1),
+		.admitted = registry_admitted_beside(&m->registry, known),
+	};
+}
+
+/* Whether the device stays as user space decided earlier: by hand, or in an earlier run. */
+static bool is_kept(const struct Manager *m, const struct Known *known, const struct Device *device,
+		    bool is_first)
+{
+	if (!m->options.keep_user_decisions)
+		return false;
+	return is_first ? device->authorized_by == ORIGIN_USER : decided_by_hand(known, device);
+}
+
+static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
+		  int *dirfd)
+{
+	struct Moment moment = moment_of(m, known, *device);
 	struct EnforceRequest request;
 	struct Decision decision;
 	enum EnforcePlan plan;
 	const char *why;
 
-	m->counts.devices++;
-	policy_decide(m->policy, *device, &decision);
+	m->counts.devices += is_first;
+	policy_decide(m->policy, *device, &moment, &decision);
+	registry_note(&m->registry, known, &decision);
 	if (m->audit && !bus_info[(*device)->bus].native) {
 		record_audit(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
 	}
 	plan = enforce_plan(*device, &decision, &request, &why);
-	if (plan != PLAN_NOTHING && m->options.keep_user_decisions &&
-	    (*device)->authorized_by == ORIGIN_USER) {
+	if (plan != PLAN_NOTHING && is_kept(m, known, *device, is_first)) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
 	}
+	note_state(known, (*device)->authorized, (*device)->authorized_driver, known->is_ours);
 	switch (plan) {
 	case PLAN_NOTHING:
 		record_unchanged(*device, &decision);
@@ -256,22 +287,28 @@ static int look_at(struct Manager *m, const char *syspath)
 {
 	_cleanup_device_ struct Device *device = NULL;
 	_cleanup_close_ int dirfd = sysfs_open(syspath);
-	struct Known *known;
+	struct Known *known, *before;
+	bool is_first;
 	int r;
 
 	if (dirfd < 0)
 		return dirfd;
 	if (is_known(m, syspath, dirfd))
 		return 0;
-	r = device_read(syspath, dirfd, &device);
+	r = device_read(syspath, dirfd, &m->policy->needs, &device);
 	if (r < 0)
 		return r;
-	r = remember(m, device);
-	if (r < 0)
-		return r;
-	r = decide(m, &device, &dirfd);
-	if (r < 0 && (known = find_known(m, syspath)))
-		forget(m, known);
+	before = registry_find(&m->registry, syspath);
+	is_first = !before || before->dev != device->dev || before->ino != device->ino;
+	known = registry_add(&m->registry, device, m->is_started);
+	if (!known)
+		return -ENOMEM;
+	known->is_stale = true;
+	if (is_pending(m, known)) /* settle() comes back to it */
+		return 0;
+	r = decide(m, known, is_first, &device, &dirfd);
+	if (r < 0 && (known = registry_find(&m->registry, syspath)))
+		(void)registry_forget(&m->registry, known);
 	return r;
 }
 
@@ -339,40 +376,40 @@ static int on_node(const char *syspath, void *userdata)
 	return 0;
 }
 
-/* --- scans --- */
+/* --- rules that need devices --- */
 
-struct Sweep {
-	struct Manager *manager;
-	struct Known *stale;
-};
-
-static void find_stale(const void *node, VISIT visit, void *userdata)
+/* Counts the rules that admit fewer devices than they need, and says which when their number
+ * changes. */
+static void check_minimum(struct Manager *m)
 {
-	struct Known *known = *(struct Known *const *)node;
-	struct Sweep *sweep = userdata;
+	unsigned missing = registry_missing(&m->registry, NULL);
 
-	if ((visit == preorder || visit == leaf) && known->generation != sweep->manager->generation)
-		sweep->stale = known;
+	if (missing != m->counts.missing)
+		(void)registry_missing(&m->registry, record_missing);
+	m->counts.missing = missing;
 }
+
+/* --- scans --- */
 
 /* Forgets the devices that the last scan did not see: their remove events were lost. */
 static void sweep(struct Manager *m)
 {
-	struct Sweep found = {.manager = m};
+	struct Known *known;
 
-	do {
-		found.stale = NULL;
-		twalk_r(m->known, find_stale, &found);
-		if (found.stale)
-			forget(m, found.stale);
-	} while (found.stale);
+	do { /* from the start again, as with one device others may go */
+		known = m->registry.first;
+		while (known && known->generation == m->registry.generation)
+			known = known->next;
+		if (known)
+			forget(m, known);
+	} while (known);
 }
 
 static int scan(struct Manager *m)
 {
 	int r;
 
-	m->generation++;
+	m->registry.generation++;
 	r = udev_for_each_node(m->udev, on_node, m);
 	if (r < 0)
 		log_error("cannot enumerate devices: %s", strerror(-r));
@@ -409,20 +446,24 @@ int manager_apply(struct Manager *m)
 	} while (r >= 0 && m->counts.devices != before);
 	if (r < 0)
 		log_error("not every device was decided over: %s", strerror(-r));
+	else
+		check_minimum(m);
 	return r;
 }
 
 /* --- events --- */
 
-static void notify_status(const struct Manager *m)
+static void notify_status(struct Manager *m)
 {
+	check_minimum(m);
 	(void)sd_notifyf(
 		0,
 		"STATUS=%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
-		"%u left as they were, %u failed, %u beyond this kernel",
+		"%u left as they were, %u failed, %u beyond this kernel%s",
 		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
 		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
-		m->counts.unsupported);
+		m->counts.unsupported,
+		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
 static void handle_event(struct Manager *m, struct udev_device *event)
@@ -437,7 +478,7 @@ static void handle_event(struct Manager *m, struct udev_device *event)
 		(void)on_node(syspath, m);
 		return;
 	}
-	known = find_known(m, syspath);
+	known = registry_find(&m->registry, syspath);
 	if (known)
 		forget(m, known);
 }
@@ -494,6 +535,7 @@ int manager_run(struct Manager *m)
 	r = drain(m);
 	if (r == -EINTR)
 		return 0;
+	m->is_started = true;
 	if (r >= 0) {
 		(void)sd_notify(0, "READY=1");
 		notify_status(m);
@@ -526,11 +568,50 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-/* It means "read your configuration again" to people, and must not end a guard. */
+/* Takes over @policy, also on failure. */
+static int set_policy(struct Manager *m, struct Policy *policy)
+{
+	int r = registry_set_policy(&m->registry, policy);
+
+	if (r < 0) {
+		policy_unref(policy);
+		return r;
+	}
+	policy_unref(m->policy);
+	m->policy = policy;
+	return 0;
+}
+
+/* Puts the policy in force as it is now; the former one stays where it cannot be read, or may not
+ * change any more. */
+static void reload(struct Manager *m)
+{
+	struct Policy *policy = NULL;
+	int r = frozen() ? -EPERM : m->options.load(&policy, m->options.userdata);
+
+	if (r >= 0)
+		r = set_policy(m, policy);
+	if (r < 0) {
+		log_error("the policy is not loaded anew%s; the former one stays in force",
+			  r == -EPERM && frozen() ? ": it does not change after the freeze" : "");
+		m->options.remark = "policy REFUSED, the former one is in force; ";
+		return;
+	}
+	m->options.remark = NULL;
+	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
+		   "policy loaded: %zu rules; every device is decided over anew",
+		   policy_n_rules(m->policy));
+	(void)scan(m);
+}
+
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	log_warning("SIGHUP: the policy is read at start only; \"tdx-authctl apply\" and a restart "
-		    "put a new one in force");
+	struct Manager *m = userdata;
+
+	(void)sd_notify(0, "RELOADING=1");
+	reload(m);
+	(void)sd_notify(0, "READY=1");
+	notify_status(m);
 	return 0;
 }
 
@@ -552,7 +633,7 @@ static int start(struct Manager *m)
 	r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
 	if (r < 0)
 		return r;
-	r = sd_event_add_signal(m->event, NULL, SIGHUP, on_hangup, NULL);
+	r = sd_event_add_signal(m->event, NULL, SIGHUP, m->options.load ? on_hangup : NULL, m);
 	if (r < 0)
 		return r;
 	return worker_pool_new(m->event, m->options.n_workers, m->options.deadline_usec,
@@ -565,11 +646,13 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	int r;
 
 	if (!m) {
-		policy_free(policy);
+		policy_unref(policy);
 		return -ENOMEM;
 	}
 	m->options = *options;
 	m->policy = policy;
+	if (registry_set_policy(&m->registry, policy) < 0)
+		return -ENOMEM;
 	m->audit = kernel_mode() == PROTECTION_AUDIT;
 	r = start(m);
 	if (r < 0) {
@@ -591,10 +674,10 @@ void manager_free(struct Manager *m)
 		pending_free(m->first_pending);
 	while ((waiting = next_waiting(m)))
 		free(waiting);
-	tdestroy(m->known, known_free);
+	registry_done(&m->registry);
 	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);
 	sd_event_unref(m->event);
-	policy_free(m->policy);
+	policy_unref(m->policy);
 	free(m);
 }

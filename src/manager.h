@@ -14,6 +14,10 @@ struct ManagerOptions {
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
 	const char *remark; /* before the status shown by the service manager; NULL: nothing */
+	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,
+	 * or a negative errno after the log told why. NULL: no reload. */
+	int (*load)(struct Policy **ret, void *userdata);
+	void *userdata;
 	unsigned n_workers;
 	uint64_t deadline_usec;
 	worker_execute_t execute; /* enforce_execute(), or what a test puts in its place */
@@ -30,6 +34,7 @@ struct ManagerCounts {
 	unsigned unchanged;   /* already as wanted, or left to the kernel */
 	unsigned failed;      /* not as wanted: an error was logged */
 	unsigned unsupported; /* the kernel has no means: a warning was logged */
+	unsigned missing;     /* rules that admit fewer devices than they need */
 };
 
 /* Blocks SIGCHLD, SIGTERM and SIGINT, ignores SIGPIPE, starts the workers, and takes over @policy,

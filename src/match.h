@@ -3,16 +3,52 @@
 
 #include "policy.h"
 
+/* What decisions depend on beside the device. The zero value: at start, nothing admitted yet. */
+struct Moment {
+	bool is_hot;	/* the device was plugged after the start */
+	bool is_frozen; /* only rules that say so admit devices any more */
+	/* For each rule of the policy, how many other devices it admits now; NULL: none. */
+	const uint32_t *admitted;
+};
+
+enum DecidedBy {
+	DECIDED_BY_DEFAULT, /* no rule matched */
+	DECIDED_BY_RULE,
+	DECIDED_BY_COUNT,  /* the rule admits as many as it may */
+	DECIDED_BY_FREEZE, /* the rule admits none after the freeze */
+};
+
 /* What a policy wants of a device. Pointers are into the policy, valid as long as it is. */
 struct Decision {
 	enum Action action;
 	const char *driver;	 /* with ACTION_ALLOW: the only driver that may bind; NULL: any */
 	const struct Rule *rule; /* NULL where no rule matched and the bus's default decided */
+	enum DecidedBy by;
 };
 
-/* Decides by the first rule that matches, else by the default. Never fails. */
-void policy_decide(const struct Policy *policy, const struct Device *device, struct Decision *ret);
+/* Decides by the first rule that matches, else by the default. Never fails. With an index
+ * (policy-index.h) the time it takes does not depend on rules that name other devices. @moment may
+ * be NULL for its zero value. */
+void policy_decide(const struct Policy *policy, const struct Device *device,
+		   const struct Moment *moment, struct Decision *ret);
+
+/* The same rule after rule, whether there is an index or not. */
+void policy_decide_linear(const struct Policy *policy, const struct Device *device,
+			  const struct Moment *moment, struct Decision *ret);
+
+/* Why a rule does not match. */
+struct Mismatch {
+	const char *key; /* the key that failed, as the policy spells it; NULL: the rule matches */
+	const struct Condition *condition; /* of the key; NULL for a bus and for "when" */
+};
+
+/* Tries one rule, and says which of its keys is the first to fail. */
+bool rule_matches(const struct Rule *rule, const struct Device *device, const struct Moment *moment,
+		  struct Mismatch *ret);
 
 /* Why @decision is what it is: "FILE:NAME", "FILE:LINE" or "default for BUS". The file is its base
  * name. A new string that the caller frees, NULL when out of memory. */
 char *decision_source(const struct Decision *decision, enum Bus bus);
+
+/* "FILE:NAME" or "FILE:LINE" as above. */
+char *rule_name(const struct Rule *rule);

@@ -10,6 +10,8 @@
 #define ATTR_AUTHORIZED_DRIVER "authorized_driver"
 #define ATTR_UEVENT "uevent"
 #define ATTR_MODALIAS "modalias"
+#define ATTR_REMOVE "remove"
+#define ATTR_DESCRIPTORS "descriptors"
 
 #define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
 #define ATTR_MODE "mode"
@@ -20,6 +22,8 @@
 #define POLICY_DIR_RUNTIME "/run/tdx-auth/policy.d"
 #define POLICY_DIR_OWNER "/etc/tdx-auth/policy.d"
 #define POLICY_SUFFIX ".yaml"
+
+#define RUNTIME_DIR "/run/tdx-auth"
 
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */
 #define FIELD_DEVICE "TDX_AUTH_DEVICE"
@@ -35,3 +39,5 @@
 #define MESSAGE_ID_STALLED "49e40cbc61e44453bba437e826674aab"
 #define MESSAGE_ID_VANISHED "c2f572eca2e044adbbe0de55629bfd04"
 #define MESSAGE_ID_POLICY_REFUSED "8c4b48df7be64885a86e9a45d85ad4b8"
+#define MESSAGE_ID_POLICY_LOADED "e3376e3aedcc473e84157b2b9c6734b3"
+#define MESSAGE_ID_MISSING "f0a8bc3129144b7cad75c0627a88c22a"

@@ -11,6 +11,7 @@
 #include "io.h"
 #include "log.h"
 #include "names.h"
+#include "policy-index.h"
 #include "policy-parse.h"
 
 static const char *const policy_dirs[] = {POLICY_DIR_VENDOR, POLICY_DIR_RUNTIME, POLICY_DIR_OWNER};
@@ -116,16 +117,21 @@ static int read_file(const char *file, char **ret, size_t *ret_size)
 
 static int load_file(struct Policy *policy, const char *file)
 {
-	_cleanup_(parse_error_done) struct ParseError error = {0};
+	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r = read_file(file, &text, &size);
 
 	if (r < 0)
 		return r;
-	r = policy_parse(policy, file, text, size, &error);
+	r = policy_parse(policy, file, text, size, &errors);
+	for (size_t i = 0; i < errors.n && i < PARSE_ERRORS_MAX; i++)
+		(void)refuse(r, "%s:%u:%u: %s", file, errors.items[i].line, errors.items[i].column,
+			     errors.items[i].message);
+	if (errors.n > PARSE_ERRORS_MAX)
+		(void)refuse(r, "%s: %zu errors in all", file, errors.n);
 	if (r == -EBADMSG)
-		return refuse(r, "%s:%u:%u: %s", file, error.line, error.column, error.message);
+		return r;
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
 }
 
@@ -292,6 +298,8 @@ static int load(const char *file, const char *root, struct Policy **ret)
 	r = file ? load_file(policy, file) : load_drop_ins(policy, root);
 	if (r < 0)
 		return r;
+	if (policy_index(policy) < 0)
+		return refuse(-ENOMEM, "out of memory");
 	*ret = TAKE_PTR(policy);
 	return 0;
 }

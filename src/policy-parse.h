@@ -12,10 +12,10 @@
  * are appended, a default that is said replaces an earlier one. tdx-auth.policy(5) is the
  * language. Strict: whatever the language does not know is an error.
  *
- * Returns 0; -EBADMSG with *ret_error set, whose message the caller frees by parse_error_done();
+ * Returns 0; -EBADMSG with *ret_errors set, which the caller frees by parse_errors_done();
  * -ENOMEM. On failure @policy holds some part of the file and must be thrown away. */
 int policy_parse(struct Policy *policy, const char *file, const char *text, size_t size,
-		 struct ParseError *ret_error);
+		 struct ParseErrors *ret_errors);
 
 /* Whether @s can be the name of a driver: 1 to POLICY_DRIVER_MAX printable ASCII characters, no
  * blank, no slash. */

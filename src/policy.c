@@ -3,89 +3,70 @@
 
 #include <errno.h>
 
+#include "policy-index.h"
+
 struct Policy *policy_new(void)
 {
 	struct Policy *policy = calloc(1, sizeof(*policy));
 
 	if (!policy)
 		return NULL;
+	policy->n_refs = 1;
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		policy->bus_default[bus] = _ACTION_INVALID;
 	policy->any_default = _ACTION_INVALID;
+	policy->modules.mode = _MODULES_INVALID;
 	return policy;
 }
 
-void rule_done(struct Rule *rule)
+struct Policy *policy_ref(struct Policy *policy)
 {
-	for (size_t i = 0; i < rule->n_conditions; i++)
-		free(rule->conditions[i].text);
-	free(rule->conditions);
-	free(rule->name);
-	free(rule->reason);
-	free(rule->driver);
-	*rule = (struct Rule){0};
+	policy->n_refs++;
+	return policy;
 }
 
-void policy_free(struct Policy *policy)
+void policy_unref(struct Policy *policy)
 {
-	if (!policy)
+	if (!policy || --policy->n_refs > 0)
 		return;
-	for (size_t i = 0; i < policy->n_rules; i++)
-		rule_done(&policy->rules[i]);
-	free(policy->rules);
-	for (size_t i = 0; i < policy->n_files; i++)
-		free(policy->files[i]);
-	free(policy->files);
+	policy_index_free(policy->index);
+	vector_done(&policy->rule_vector);
+	vector_done(&policy->file_vector);
+	vector_done(&policy->modules.allow);
+	vector_done(&policy->needs.attributes);
+	arena_done(&policy->arena);
 	free(policy);
 }
 
-/* Makes room for one element more in an array of @n; doubles at powers of two, so that a policy
- * of many rules costs no quadratic copying. Returns the new array, NULL leaves the old valid. */
-static void *grow(void *array, size_t n, size_t size)
+/* Appends a copy of @s, which becomes @policy's. Returns it, NULL when out of memory. */
+static const char *add_string(struct Policy *policy, struct Vector *strings, const char *s)
 {
-	if (n & (n - 1)) /* neither 0 nor a power of two: there is room */
-		return array;
-	return reallocarray(array, n ? n * 2 : 1, size);
+	const char *copy = arena_strdup(&policy->arena, s);
+
+	return copy && vector_add(strings, &copy, sizeof(copy)) == 0 ? copy : NULL;
 }
 
 const char *policy_add_file(struct Policy *policy, const char *file)
 {
-	_cleanup_free_ char *copy = strdup(file);
-	char **files = grow(policy->files, policy->n_files, sizeof(*files));
-
-	if (files)
-		policy->files = files;
-	if (!copy || !files)
-		return NULL;
-	return policy->files[policy->n_files++] = TAKE_PTR(copy);
+	return add_string(policy, &policy->file_vector, file);
 }
 
-int policy_add_rule(struct Policy *policy, struct Rule *rule)
+int policy_add_rule(struct Policy *policy, const struct Rule *rule)
 {
-	struct Rule *rules = grow(policy->rules, policy->n_rules, sizeof(*rules));
-
-	if (!rules) {
-		rule_done(rule);
-		return -ENOMEM;
-	}
-	policy->rules = rules;
-	policy->rules[policy->n_rules++] = *rule;
-	*rule = (struct Rule){0};
-	return 0;
+	return vector_add(&policy->rule_vector, rule, sizeof(*rule));
 }
 
-int rule_add_condition(struct Rule *rule, struct Condition *condition)
+int policy_allow_module(struct Policy *policy, const char *glob)
 {
-	struct Condition *conditions =
-		grow(rule->conditions, rule->n_conditions, sizeof(*conditions));
+	return add_string(policy, &policy->modules.allow, glob) ? 0 : -ENOMEM;
+}
 
-	if (!conditions) {
-		free(condition->text);
-		return -ENOMEM;
-	}
-	rule->conditions = conditions;
-	rule->conditions[rule->n_conditions++] = *condition;
-	return 0;
+int policy_need_attribute(struct Policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->needs.attributes.n; i++)
+		if (streq(string_at(&policy->needs.attributes, i), name))
+			return 0;
+	return add_string(policy, &policy->needs.attributes, name) ? 0 : -ENOMEM;
 }
 
 enum Action policy_default(const struct Policy *policy, enum Bus bus)

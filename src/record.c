@@ -49,6 +49,10 @@ static void record_success(const struct Device *device, const struct Decision *d
 		       reply->authorized ? "authorizes" : "refuses");
 		return;
 	}
+	if (request->remove) {
+		record(LOG_INFO, MESSAGE_ID_DECISION, "removed", device, decision, "removed");
+		return;
+	}
 	if (!request->authorize) {
 		record(LOG_INFO, MESSAGE_ID_DECISION, "refused", device, decision, "refused");
 		return;
@@ -63,6 +67,8 @@ static const char *wanted_word(const struct EnforceRequest *request)
 {
 	if (request->to_default)
 		return "left to the kernel";
+	if (request->remove)
+		return "removed";
 	return request->authorize ? "authorized" : "refused";
 }
 
@@ -105,7 +111,7 @@ void record_kept(const struct Device *device, const struct Decision *decision)
 
 void record_audit(const struct Device *device, const struct Decision *decision)
 {
-	record(decision->action == ACTION_DENY ? LOG_INFO : LOG_DEBUG, MESSAGE_ID_DECISION, "audit",
+	record(!action_gives(decision->action) ? LOG_INFO : LOG_DEBUG, MESSAGE_ID_DECISION, "audit",
 	       device, decision, "would be \"%s\"; the kernel is in audit mode and refuses nothing",
 	       action_to_string(decision->action));
 }
@@ -140,4 +146,14 @@ void record_unreadable(const char *syspath, int error)
 		     strerror(-error)) < 0)
 		problem = NULL;
 	record_path(LOG_ERR, MESSAGE_ID_FAILURE, syspath, problem ? problem : "out of memory");
+}
+
+void record_missing(const struct Rule *rule, unsigned admitted)
+{
+	_cleanup_free_ char *name = rule_name(rule), *safe = escape_text(name);
+	const struct LogField fields[] = {{FIELD_RULE, safe}};
+
+	log_record(LOG_WARNING, MESSAGE_ID_MISSING, fields, ELEMENTSOF(fields),
+		   "%s: needs %u device%s and admits %u", safe ? safe : "?", rule->count.min,
+		   rule->count.min == 1 ? "" : "s", admitted);
 }

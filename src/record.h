@@ -14,3 +14,5 @@ void record_unsupported(const struct Device *device, const struct Decision *deci
 			const char *why);
 void record_vanished(const char *syspath);
 void record_unreadable(const char *syspath, int error);
+/* A rule that admits fewer devices than it needs. */
+void record_missing(const struct Rule *rule, unsigned admitted);

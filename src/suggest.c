@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "suggest.h"
 
-#include <stdint.h>
 #include <string.h>
+
+#include "util.h"
 
 #define LONGEST 32 /* characters looked at: no key is longer */
 
@@ -36,7 +37,7 @@ static unsigned distance(const char *a, const char *b)
 const char *nearest_word(const char *typed, const char *const *words, size_t n)
 {
 	const char *nearest = NULL;
-	unsigned shortest = UINT32_MAX;
+	unsigned shortest = (unsigned)(strnlen(typed, LONGEST) + 1) / 2 + 1;
 
 	for (size_t i = 0; i < n; i++) {
 		unsigned d = distance(typed, words[i]);
@@ -47,4 +48,29 @@ const char *nearest_word(const char *typed, const char *const *words, size_t n)
 		}
 	}
 	return nearest;
+}
+
+char *join_words(const char *const *words, size_t n)
+{
+	size_t size = 1;
+	char *joined, *end;
+
+	for (size_t i = 0; i < n; i++)
+		size += strlen(words[i]) + strlen(", ");
+	joined = malloc(size);
+	if (!joined)
+		return NULL;
+	*joined = '\0';
+	end = joined;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(words[i]);
+
+		if (i > 0) {
+			memcpy(end, ", ", 2);
+			end += 2;
+		}
+		memcpy(end, words[i], len + 1);
+		end += len;
+	}
+	return joined;
 }

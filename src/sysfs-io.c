@@ -66,6 +66,28 @@ int sysfs_read(int dirfd, const char *attr, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **ret,
+		      size_t *ret_size)
+{
+	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
+	_cleanup_free_ unsigned char *data = NULL;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	data = malloc(max + 1);
+	if (!data)
+		return -ENOMEM;
+	n = read_full(fd, data, max + 1);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n > max)
+		return -EFBIG;
+	*ret = TAKE_PTR(data);
+	*ret_size = (size_t)n;
+	return 0;
+}
+
 int sysfs_write(int dirfd, const char *attr, const char *value)
 {
 	_cleanup_close_ int fd = open_attr(dirfd, attr, O_WRONLY | O_TRUNC);

@@ -19,6 +19,11 @@ int sysfs_identity(int dirfd, dev_t *ret_dev, ino_t *ret_ino);
  * and a string that the caller frees; -ENOENT where there is no such attribute; -ENODEV. */
 int sysfs_read(int dirfd, const char *attr, char **ret);
 
+/* Reads all of a binary attribute. Returns 0, bytes that the caller frees, and how many; -EFBIG
+ * where there are more than @max; else as sysfs_read(). */
+int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **ret,
+		      size_t *ret_size);
+
 /* Writes an attribute in one write(2). May block as long as a driver's probe or release takes.
  * Returns 0 or the negative errno that the kernel answered. */
 int sysfs_write(int dirfd, const char *attr, const char *value);

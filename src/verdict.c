@@ -90,6 +90,10 @@ int verdict_of(const struct Device *device, const struct Decision *decision, boo
 	if (decision->action != ACTION_KERNEL) {
 		ret->word = action_to_string(decision->action);
 		ret->driver = decision->driver;
+		if (decision->by == DECIDED_BY_COUNT)
+			return explain(ret, source, "admits no more devices");
+		if (decision->by == DECIDED_BY_FREEZE)
+			return explain(ret, source, "admits none after the freeze");
 		ret->why = TAKE_PTR(source);
 		return 0;
 	}

@@ -5,7 +5,8 @@
 
 /* What a device gets in the end, the kernel's own decision included, and why. */
 struct Verdict {
-	const char *word; /* static: "allow", "deny", "kernel" (not to be told from here), "-" */
+	const char *word; /* static: "allow", "deny", "remove", "kernel" (not to be told
+			   * from here), "-" */
 	const char
 		*driver; /* the only driver that may bind, of the policy's or the device's; NULL */
 	char *why;	 /* escaped; owned */

@@ -12,16 +12,22 @@
 
 int reader_fail(struct YamlReader *reader, yaml_mark_t mark, const char *format, ...)
 {
+	struct ParseError error = {.line = (unsigned)mark.line + 1,
+				   .column = (unsigned)mark.column + 1};
 	va_list ap;
+	int n;
 
-	free(reader->error->message);
-	reader->error->line = (unsigned)mark.line + 1;
-	reader->error->column = (unsigned)mark.column + 1;
+	if (reader->errors->n++ >= PARSE_ERRORS_MAX)
+		return -EBADMSG;
 	va_start(ap, format);
-	if (vasprintf(&reader->error->message, format, ap) < 0)
-		reader->error->message = NULL;
+	n = vasprintf(&error.message, format, ap);
 	va_end(ap);
-	return reader->error->message ? -EBADMSG : -ENOMEM;
+	if (n < 0) {
+		reader->errors->n--;
+		return -ENOMEM;
+	}
+	reader->errors->items[reader->errors->n - 1] = error;
+	return -EBADMSG;
 }
 
 static yaml_mark_t mark_at(const char *text, size_t offset)
@@ -44,6 +50,7 @@ static int fail_yaml(struct YamlReader *reader)
 	const char *problem = reader->yaml.problem ? reader->yaml.problem : "not valid YAML";
 	yaml_mark_t mark = reader->yaml.problem_mark;
 
+	reader->is_broken = true;
 	if (reader->yaml.error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (reader->yaml.error == YAML_READER_ERROR)
@@ -81,11 +88,36 @@ static bool has_directive(const yaml_event_t *event)
 			event->data.document_start.tag_directives.end);
 }
 
+static int count_depth(struct YamlReader *reader)
+{
+	switch (reader->event.type) {
+	case YAML_MAPPING_START_EVENT:
+	case YAML_SEQUENCE_START_EVENT:
+		if (++reader->depth <= PARSE_DEPTH_MAX)
+			return 0;
+		reader->is_broken = true; /* what is that deep is not worth finding its end */
+		return reader_fail(reader, reader->event.start_mark,
+				   "more than %d mappings and lists within each other",
+				   PARSE_DEPTH_MAX);
+	case YAML_MAPPING_END_EVENT:
+	case YAML_SEQUENCE_END_EVENT:
+		reader->depth--;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 int reader_advance(struct YamlReader *reader)
 {
+	int r;
+
 	yaml_event_delete(&reader->event);
 	if (!yaml_parser_parse(&reader->yaml, &reader->event))
 		return fail_yaml(reader);
+	r = count_depth(reader);
+	if (r < 0)
+		return r;
 	if (has_directive(&reader->event))
 		return reader_fail(reader, reader->event.start_mark,
 				   "directives are not part of the %s language", reader->noun);
@@ -94,6 +126,31 @@ int reader_advance(struct YamlReader *reader)
 				   "anchors, aliases and tags are not part of the %s language",
 				   reader->noun);
 	return 0;
+}
+
+/* Goes on after an error within a value of which @depth mappings and lists are around: to the last
+ * event of that value. Further errors there are not looked for. */
+static int recover(struct YamlReader *reader, unsigned depth)
+{
+	while (!reader->is_broken && reader->depth > depth) {
+		int r = reader_advance(reader);
+
+		if (r < 0 && r != -EBADMSG)
+			return r;
+	}
+	return reader->is_broken ? -EBADMSG : 0;
+}
+
+/* What is left of the outcome of reading a value after going on. */
+static int settle(struct YamlReader *reader, unsigned depth, int r)
+{
+	return r == -EBADMSG ? recover(reader, depth) : r;
+}
+
+/* Of a mapping or a list that was read to its end; @errors: how many there were at its start. */
+static int outcome(const struct YamlReader *reader, size_t errors)
+{
+	return reader->errors->n == errors ? 0 : -EBADMSG;
 }
 
 static const char *event_noun(const yaml_event_t *event)
@@ -159,6 +216,75 @@ int reader_dup_text(struct YamlReader *reader, const char *key, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static int fail_word(struct YamlReader *reader, const char *what, const char *typed,
+		     const char *const *words, size_t n)
+{
+	const char *nearest = nearest_word(typed, words, n);
+	_cleanup_free_ char *known = NULL;
+
+	if (nearest)
+		return reader_fail(reader, reader->event.start_mark,
+				   "unknown %s \"%s\", the nearest valid one is \"%s\"", what,
+				   typed, nearest);
+	known = join_words(words, n);
+	if (!known)
+		return -ENOMEM;
+	return reader_fail(reader, reader->event.start_mark, "unknown %s \"%s\"%s%s", what, typed,
+			   n > 0 ? ", known are: " : "", known);
+}
+
+int reader_word(struct YamlReader *reader, const char *key, const char *what,
+		const char *const *words, size_t n, int *ret)
+{
+	const char *value;
+	int r = reader_text(reader, key, &value);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (streq(words[i], value)) {
+			*ret = (int)i;
+			return 0;
+		}
+	return fail_word(reader, what, value, words, n);
+}
+
+int reader_bool(struct YamlReader *reader, const char *key, bool *ret)
+{
+	const char *value;
+	int r = reader_text(reader, key, &value);
+
+	if (r < 0)
+		return r;
+	*ret = streq(value, "true");
+	if (reader->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+	    (!*ret && !streq(value, "false")))
+		return reader_fail(reader, reader->event.start_mark, "\"%s\" takes true or false",
+				   key);
+	return 0;
+}
+
+int reader_number(struct YamlReader *reader, const char *key, uint32_t least, uint32_t *ret)
+{
+	const char *value;
+	uint64_t number = 0;
+	size_t digits;
+	int r = reader_text(reader, key, &value);
+
+	if (r < 0)
+		return r;
+	digits = strspn(value, "0123456789");
+	for (size_t i = 0; i < digits && number < UINT32_MAX; i++)
+		number = number * 10 + (uint64_t)(value[i] - '0');
+	if (value[digits] || (value[0] == '0' && digits > 1) || number < least ||
+	    number >= UINT32_MAX)
+		return reader_fail(reader, reader->event.start_mark,
+				   "\"%s\" is no value for \"%s\": it takes a number from %u on",
+				   value, key, least);
+	*ret = (uint32_t)number;
+	return 0;
+}
+
 /* --- mappings by table --- */
 
 static int fail_unknown(struct YamlReader *reader, const char *what, const char *typed,
@@ -167,66 +293,68 @@ static int fail_unknown(struct YamlReader *reader, const char *what, const char 
 	const char *known[READER_KEYS_MAX];
 	size_t n = 0;
 
-	for (; keys->name; keys++) {
-		if (!keys->parse && streq(keys->name, typed))
-			return reader_fail(reader, reader->event.start_mark,
-					   "\"%s\" is not yet known to this version (%s)", typed,
-					   what);
-		if (keys->parse)
-			known[n++] = keys->name;
-	}
-	if (n == 0)
-		return reader_fail(reader, reader->event.start_mark, "unknown %s \"%s\"", what,
-				   typed);
-	return reader_fail(reader, reader->event.start_mark,
-			   "unknown %s \"%s\", the nearest valid one is \"%s\"", what, typed,
-			   nearest_word(typed, known, n));
+	for (; keys->name; keys++)
+		known[n++] = keys->name;
+	return fail_word(reader, what, typed, known, n);
 }
 
 static const struct Key *find_key(const struct Key *keys, const char *name)
 {
 	for (; keys->name; keys++)
-		if (keys->parse && streq(keys->name, name))
+		if (streq(keys->name, name))
 			return keys;
 	return NULL;
+}
+
+/* Reads the key that is the current event. Returns 0 with *ret NULL where it is refused. */
+static int read_key(struct YamlReader *reader, const char *what, const struct Key *keys,
+		    unsigned *seen, const struct Key **ret)
+{
+	const char *name;
+
+	*ret = NULL;
+	if (reader->event.type != YAML_SCALAR_EVENT)
+		return reader_fail(reader, reader->event.start_mark, "%s must be a word, not %s",
+				   what, event_noun(&reader->event));
+	name = (const char *)reader->event.data.scalar.value;
+	if (strlen(name) != reader->event.data.scalar.length)
+		return reader_fail(reader, reader->event.start_mark, "%s contains a NUL", what);
+	*ret = find_key(keys, name);
+	if (!*ret)
+		return fail_unknown(reader, what, name, keys);
+	if (*seen & (1U << (*ret - keys)))
+		return reader_fail(reader, reader->event.start_mark, "\"%s\" is given twice",
+				   (*ret)->name);
+	*seen |= 1U << (*ret - keys);
+	return 0;
 }
 
 int reader_mapping(struct YamlReader *reader, const char *owner, const char *what,
 		   const struct Key *keys)
 {
-	unsigned seen = 0;
+	unsigned seen = 0, depth = reader->depth;
+	size_t errors = reader->errors->n;
 	int r = reader_expect(reader, YAML_MAPPING_START_EVENT, owner, "a mapping");
 
 	if (r < 0)
 		return r;
 	for (;;) {
 		const struct Key *key;
-		const char *name;
+		bool is_good;
 
 		r = reader_advance(reader);
+		if (r >= 0 && reader->event.type == YAML_MAPPING_END_EVENT)
+			return outcome(reader, errors);
+		if (r >= 0)
+			r = read_key(reader, what, keys, &seen, &key);
+		is_good = r >= 0;
+		r = settle(reader, depth, r);
 		if (r < 0)
 			return r;
-		if (reader->event.type == YAML_MAPPING_END_EVENT)
-			return 0;
-		if (reader->event.type != YAML_SCALAR_EVENT)
-			return reader_fail(reader, reader->event.start_mark,
-					   "%s must be a word, not %s", what,
-					   event_noun(&reader->event));
-		name = (const char *)reader->event.data.scalar.value;
-		if (strlen(name) != reader->event.data.scalar.length)
-			return reader_fail(reader, reader->event.start_mark, "%s contains a NUL",
-					   what);
-		key = find_key(keys, name);
-		if (!key)
-			return fail_unknown(reader, what, name, keys);
-		if (seen & (1U << (key - keys)))
-			return reader_fail(reader, reader->event.start_mark,
-					   "\"%s\" is given twice", key->name);
-		seen |= 1U << (key - keys);
 		r = reader_advance(reader);
-		if (r < 0)
-			return r;
-		r = key->parse(reader->parser, key);
+		if (r >= 0)
+			r = is_good ? key->parse(reader->parser, key) : -EBADMSG;
+		r = settle(reader, depth, r);
 		if (r < 0)
 			return r;
 	}
@@ -235,13 +363,61 @@ int reader_mapping(struct YamlReader *reader, const char *owner, const char *wha
 int reader_list(struct YamlReader *reader, const struct Key *key, const char *noun,
 		int (*item)(struct Parser *parser, const struct Key *key))
 {
+	unsigned depth = reader->depth;
+	size_t errors = reader->errors->n, n = 0;
 	int r = reader_expect(reader, YAML_SEQUENCE_START_EVENT, key->name, noun);
 
-	while (r == 0) {
+	for (; r == 0; n++) {
 		r = reader_advance(reader);
-		if (r < 0 || reader->event.type == YAML_SEQUENCE_END_EVENT)
+		if (r >= 0 && reader->event.type == YAML_SEQUENCE_END_EVENT)
+			break;
+		if (r >= 0)
+			r = item(reader->parser, key);
+		r = settle(reader, depth, r);
+	}
+	reader->list_items = n;
+	return r < 0 ? r : outcome(reader, errors);
+}
+
+int reader_one_or_list(struct YamlReader *reader, const struct Key *key,
+		       int (*item)(struct Parser *parser, const struct Key *key))
+{
+	yaml_mark_t mark = reader->event.start_mark;
+	int r;
+
+	if (reader->event.type != YAML_SEQUENCE_START_EVENT)
+		return item(reader->parser, key);
+	r = reader_list(reader, key, "a list", item);
+	/* where it ends is where its first item would have begun */
+	if (r == 0 && reader->list_items == 0)
+		return reader_fail(reader, mark, "\"%s\": an empty list fits nothing", key->name);
+	return r;
+}
+
+int reader_names(struct YamlReader *reader, const struct Key *key, const char *what,
+		 int (*item)(struct Parser *parser, const char *name))
+{
+	unsigned depth = reader->depth;
+	size_t errors = reader->errors->n;
+	int r = reader_expect(reader, YAML_MAPPING_START_EVENT, key->name, "a mapping");
+
+	while (r == 0) {
+		_cleanup_free_ char *name = NULL;
+		bool is_good;
+
+		r = reader_advance(reader);
+		if (r >= 0 && reader->event.type == YAML_MAPPING_END_EVENT)
+			return outcome(reader, errors);
+		if (r >= 0)
+			r = reader_dup_text(reader, what, &name);
+		is_good = r >= 0;
+		r = settle(reader, depth, r);
+		if (r < 0)
 			return r;
-		r = item(reader->parser, key);
+		r = reader_advance(reader);
+		if (r >= 0)
+			r = is_good ? item(reader->parser, name) : -EBADMSG;
+		r = settle(reader, depth, r);
 	}
 	return r;
 }

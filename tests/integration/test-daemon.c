@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "authd.h"
+#include "frozen.h"
 #include "test.h"
 #include "testbed.h"
 
@@ -204,17 +205,157 @@ static void test_no_device_is_forgotten_in_a_crowd(void **state)
 	stop(pid);
 }
 
-static void test_a_hangup_does_not_end_the_daemon(void **state)
+static void reload(struct Testbed *bed, pid_t pid, const char *policy)
+{
+	testbed_policy(bed, policy);
+	(void)kill(pid, SIGHUP);
+}
+
+static void test_a_reload_decides_over_every_device_anew(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *nic = NULL;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *other = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e);
 	pid_t pid = start(bed);
 
+	expect_attr(bed, nic, "authorized", "1");
+	reload(bed, pid,
+	       "version: 1\nrules:\n"
+	       "- { action: deny, match: { pci: { device: 0x10d3 } } }\n"
+	       "- { action: allow, match: { pci: { device: 0x100e } } }\n");
+	testbed_wait_attr(bed, nic, "authorized", "0");
+	testbed_wait_attr(bed, other, "authorized", "1");
+	testbed_wait_log(bed, "policy loaded: 2 rules");
+	stop(pid);
+}
+
+static void test_a_reload_with_an_error_leaves_the_former_policy_in_force(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = NULL;
+	pid_t pid = start(bed);
+
+	reload(bed, pid, "version: 1\ndefaults: { pci: allow }\nrules: deny\n");
+	testbed_wait_log(bed, "the former one stays in force");
+	second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, second, "add");
+	testbed_wait_attr(bed, second, "authorized", "1");
+	testbed_wait_attr(bed, second, "authorized_driver", "e1000e");
+	expect_attr(bed, nic, "authorized", "1");
+	stop(pid);
+}
+
+static void test_a_decision_by_hand_outlives_a_reload(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	pid_t pid = start(bed);
+
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "0\n");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	/* usb does not say who */
+	umockdev_testbed_set_attribute(bed->umockdev, keyboard, "authorized", "1\n");
 	(void)kill(pid, SIGHUP);
-	testbed_wait_log(bed, "SIGHUP: the policy is read at start only");
-	nic = testbed_add_pci(bed, "0000:02:00.0", 0x8086, 0x10d3);
-	testbed_uevent(bed, nic, "add");
-	testbed_wait_attr(bed, nic, "authorized", "1");
+	testbed_wait_log(bed, "pci:0000:00:01.0 stays refused, as decided earlier");
+	testbed_wait_log(bed, "usb:1-1 stays authorized, as decided earlier");
+	expect_attr(bed, nic, "authorized", "0");
+	expect_attr(bed, keyboard, "authorized", "1");
+	stop(pid);
+}
+
+static const char one_nic[] = "version: 1\nrules:\n"
+			      "- name: nic\n"
+			      "  action: allow\n"
+			      "  driver: e1000e\n"
+			      "  match: { pci: { vendor: 0x8086, device: 0x10d3 } }\n"
+			      "  count: { min: 1, max: 1 }\n";
+
+static void test_a_device_that_leaves_makes_room_for_one_over_the_count(void **state)
+{
+	struct Testbed *bed = *state;
+	char *first = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *third = testbed_add_pci(bed, "0000:00:03.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, one_nic);
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, first, "authorized", "1");
+	expect_attr(bed, second, "authorized", "0");
+	testbed_uevent(bed, first, "remove");
+	umockdev_testbed_remove_device(bed->umockdev, first);
+	free(first);
+	testbed_wait_attr(bed, second, "authorized", "1");
+	expect_attr(bed, third, "authorized", "0");
+	stop(pid);
+}
+
+static void test_a_rule_without_the_devices_it_needs_is_reported(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, one_nic);
+	pid = testbed_start(bed, authd_main);
+	testbed_uevent(bed, nic, "remove");
+	testbed_wait_log(bed, "nic: needs 1 device and admits 0");
+	stop(pid);
+}
+
+static void test_a_rule_for_the_start_admits_no_device_that_is_plugged(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *cold = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *hot = NULL, *last = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\nrules:\n"
+			    "- { action: allow, match: { pci: { device: 0x10d3 } }, when: cold }\n"
+			    "- { action: allow, match: { pci: { device: 0x100e } }, when: hot }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, cold, "authorized", "1");
+	hot = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, hot, "add");
+	last = testbed_add_pci(bed, "0000:00:03.0", 0x8086, 0x100e);
+	testbed_uevent(bed, last, "add");
+	testbed_wait_attr(bed, last, "authorized", "1");
+	expect_attr(bed, hot, "authorized", "0");
+	stop(pid);
+}
+
+static void test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *cold = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *hot = NULL, *volume = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\nrules:\n"
+			    "- { action: allow, match: { pci: { device: 0x10d3 } } }\n"
+			    "- { action: allow, match: { pci: { device: 0x1042 } }, after-freeze: "
+			    "true }\n");
+	pid = testbed_start(bed, authd_main);
+	assert_int_equal(freeze(), 0);
+	hot = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, hot, "add");
+	volume = testbed_add_pci(bed, "0000:00:03.0", 0x1af4, 0x1042);
+	testbed_uevent(bed, volume, "add");
+	testbed_wait_attr(bed, volume, "authorized", "1");
+	expect_attr(bed, hot, "authorized", "0");
+	expect_attr(bed, cold, "authorized", "1");
+	reload(bed, pid, "version: 1\ndefaults: { pci: allow }\n");
+	testbed_wait_log(bed, "it does not change after the freeze");
+	expect_attr(bed, hot, "authorized", "0");
+	/* nor does a start after the freeze take away what was given before it */
+	stop(pid);
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, cold, "authorized", "1");
+	expect_attr(bed, hot, "authorized", "0");
 	stop(pid);
 }
 
@@ -259,7 +400,13 @@ int main(void)
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),
 		DAEMON_TEST(test_in_audit_mode_nothing_is_written),
 		DAEMON_TEST(test_no_device_is_forgotten_in_a_crowd),
-		DAEMON_TEST(test_a_hangup_does_not_end_the_daemon),
+		DAEMON_TEST(test_a_reload_decides_over_every_device_anew),
+		DAEMON_TEST(test_a_reload_with_an_error_leaves_the_former_policy_in_force),
+		DAEMON_TEST(test_a_decision_by_hand_outlives_a_reload),
+		DAEMON_TEST(test_a_device_that_leaves_makes_room_for_one_over_the_count),
+		DAEMON_TEST(test_a_rule_without_the_devices_it_needs_is_reported),
+		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
+		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
 		DAEMON_TEST(test_stopping_changes_no_device),
 		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),
 	};

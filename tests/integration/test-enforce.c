@@ -73,7 +73,7 @@ static void test_an_interface_of_usb_is_no_device(void **state)
 					    "1\n", NULL, "DEVTYPE", "usb_interface", NULL);
 	struct Device *device;
 
-	assert_int_equal(device_open(interface, NULL, &device), -ENOTSUP);
+	assert_int_equal(device_open(interface, NULL, NULL, &device), -ENOTSUP);
 }
 
 static void test_an_id_that_does_not_parse_is_unknown(void **state)
@@ -84,7 +84,7 @@ static void test_an_id_that_does_not_parse_is_unknown(void **state)
 					    "0x8086; rm\n", "device", "0x10d3\n", NULL, NULL);
 	_cleanup_device_ struct Device *device = NULL;
 
-	assert_int_equal(device_open(path, NULL, &device), 0);
+	assert_int_equal(device_open(path, NULL, NULL, &device), 0);
 	assert_false(device_has_id(device, ID_VENDOR));
 	assert_true(device_has_id(device, ID_DEVICE));
 }

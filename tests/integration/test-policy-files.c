@@ -128,9 +128,9 @@ static void test_drop_ins_are_read_by_name_and_the_owners_goes_first(void **stat
 	drop_in(*state, OWNER, "50-b.yaml", "deny");
 	drop_in(*state, OWNER, "60-c.yml", "allow"); /* not a drop-in's name */
 	assert_int_equal(policy_load_from_root(*state, &policy), 0);
-	assert_int_equal(policy->n_rules, 2);
-	assert_string_equal(policy->rules[0].name, "kernel");
-	assert_string_equal(policy->rules[1].name, "deny");
+	assert_int_equal(policy_n_rules(policy), 2);
+	assert_string_equal(policy_rule(policy, 0)->name, "kernel");
+	assert_string_equal(policy_rule(policy, 1)->name, "deny");
 	assert_int_equal(policy_default(policy, BUS_PCI), ACTION_DENY);
 }
 
@@ -141,7 +141,7 @@ static void test_a_link_to_dev_null_takes_a_drop_in_away(void **state)
 	drop_in(*state, VENDOR, "50-b.yaml", "allow");
 	in_root(*state, "mkdir -p ." OWNER " && ln -s /dev/null ." OWNER "/50-b.yaml");
 	assert_int_equal(policy_load_from_root(*state, &policy), 0);
-	assert_int_equal(policy->n_rules, 0);
+	assert_int_equal(policy_n_rules(policy), 0);
 }
 
 static void test_no_directory_is_a_policy_without_rules(void **state)
@@ -149,7 +149,7 @@ static void test_no_directory_is_a_policy_without_rules(void **state)
 	_cleanup_policy_ struct Policy *policy = NULL;
 
 	assert_int_equal(policy_load_from_root(*state, &policy), 0);
-	assert_int_equal(policy->n_rules, 0);
+	assert_int_equal(policy_n_rules(policy), 0);
 	assert_int_equal(policy_default(policy, BUS_USB), ACTION_DENY);
 }
 
@@ -190,7 +190,7 @@ static void test_a_way_that_others_can_divert_is_refused(void **state)
 	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
 	in_root(*state, "chmod 1777 open"); /* sticky: others cannot move what is not theirs */
 	assert_int_equal(policy_load_from_root(*state, &policy), 0);
-	policy_free(policy);
+	policy_unref(policy);
 }
 
 #define ROOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_root, teardown_root)

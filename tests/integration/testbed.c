@@ -53,6 +53,9 @@ int testbed_setup(void **state)
 		return -1;
 	(void)close(fd);
 	testbed_policy(bed, "version: 1\n");
+	bed->runtime_dir = strdup("/tmp/tdx-auth-run-XXXXXX");
+	if (!mkdtemp(bed->runtime_dir) || setenv("RUNTIME_DIRECTORY", bed->runtime_dir, 1) < 0)
+		return -1;
 	bed->log = memfd_create("log", MFD_CLOEXEC);
 	*state = bed;
 	return 0;
@@ -66,8 +69,19 @@ int testbed_teardown(void **state)
 	(void)close(bed->log);
 	(void)unlink(bed->policy);
 	free(bed->policy);
+	testbed_thaw(bed);
+	(void)rmdir(bed->runtime_dir);
+	free(bed->runtime_dir);
 	free(bed);
 	return 0;
+}
+
+void testbed_thaw(struct Testbed *bed)
+{
+	_cleanup_free_ char *file = NULL;
+
+	assert_true(asprintf(&file, "%s/frozen", bed->runtime_dir) >= 0);
+	(void)unlink(file);
 }
 
 void testbed_policy(struct Testbed *bed, const char *text)

@@ -9,8 +9,9 @@
  * behind it: what a kernel would answer is what the guest tests are for. */
 struct Testbed {
 	UMockdevTestbed *umockdev;
-	char *policy; /* a file that programs can be given, see testbed_policy() */
-	int log;      /* what the program that testbed_start() started writes to standard error */
+	char *policy;	   /* a file that programs can be given, see testbed_policy() */
+	char *runtime_dir; /* theirs, in the place of /run/tdx-auth */
+	int log; /* what the program that testbed_start() started writes to standard error */
 };
 
 int testbed_setup(void **state);
@@ -33,6 +34,9 @@ void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action
 
 /* Writes @text as the policy of the programs that testbed_run() and testbed_start() start. */
 void testbed_policy(struct Testbed *bed, const char *text);
+
+/* Takes back a freeze, which nothing but a reboot does outside of tests. */
+void testbed_thaw(struct Testbed *bed);
 
 /* The value of an attribute, without the last newline; the caller frees it. */
 char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr);

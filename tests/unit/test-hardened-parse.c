@@ -18,24 +18,26 @@
 
 static void expect_good(const char *text, struct HardenedList *list)
 {
-	struct ParseError error;
+	struct ParseErrors errors;
 
-	if (hardened_parse(list, text, strlen(text), &error) < 0)
-		fail_msg("%u:%u: %s", error.line, error.column, error.message);
+	if (hardened_parse(list, text, strlen(text), &errors) < 0)
+		fail_msg("%u:%u: %s", errors.items[0].line, errors.items[0].column,
+			 errors.items[0].message);
 }
 
 static void expect_bad(const char *text, unsigned line, unsigned column, const char *message)
 {
 	_cleanup_(hardened_list_done) struct HardenedList list = {0};
-	_cleanup_(parse_error_done) struct ParseError error = {0};
+	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
+	const struct ParseError *error = &errors.items[0];
 
-	if (hardened_parse(&list, text, strlen(text), &error) != -EBADMSG)
+	if (hardened_parse(&list, text, strlen(text), &errors) != -EBADMSG)
 		fail_msg("accepted:\n%s", text);
-	if (!strstr(error.message, message))
-		fail_msg("\"%s\" does not say \"%s\"", error.message, message);
-	if (error.line != line || error.column != column)
-		fail_msg("%u:%u, not %u:%u: %s", error.line, error.column, line, column,
-			 error.message);
+	if (!strstr(error->message, message))
+		fail_msg("\"%s\" does not say \"%s\"", error->message, message);
+	if (error->line != line || error->column != column)
+		fail_msg("%u:%u, not %u:%u: %s", error->line, error->column, line, column,
+			 error->message);
 }
 
 static void test_every_form_of_id_is_read(void **state)

@@ -8,21 +8,23 @@
 
 static struct Device pci(uint32_t vendor, uint32_t device, uint32_t class_code)
 {
-	return (struct Device){.bus = BUS_PCI,
-			       .sysname = (char *)"0000:00:01.0",
-			       .ids = {vendor, device, class_code},
-			       .have_ids = 1 << ID_VENDOR | 1 << ID_DEVICE | 1 << ID_CLASS,
-			       .authorized = -1,
-			       .authorized_by = _ORIGIN_INVALID};
+	return (struct Device){
+		.bus = BUS_PCI,
+		.sysname = (char *)"0000:00:01.0",
+		.ids = {[ID_VENDOR] = vendor, [ID_DEVICE] = device, [ID_CLASS] = class_code},
+		.have_ids = 1 << ID_VENDOR | 1 << ID_DEVICE | 1 << ID_CLASS,
+		.authorized = -1,
+		.authorized_by = _ORIGIN_INVALID};
 }
 
 static struct Policy *parse(const char *text)
 {
 	struct Policy *policy = policy_new();
-	struct ParseError error;
+	struct ParseErrors errors;
 
-	if (policy_parse(policy, "/etc/p.yaml", text, strlen(text), &error) < 0)
-		fail_msg("%u:%u: %s", error.line, error.column, error.message);
+	if (policy_parse(policy, "/etc/p.yaml", text, strlen(text), &errors) < 0)
+		fail_msg("%u:%u: %s", errors.items[0].line, errors.items[0].column,
+			 errors.items[0].message);
 	return policy;
 }
 
@@ -30,7 +32,7 @@ static enum Action action_for(const struct Policy *policy, const struct Device *
 {
 	struct Decision decision;
 
-	policy_decide(policy, device, &decision);
+	policy_decide(policy, device, NULL, &decision);
 	return decision.action;
 }
 
@@ -46,7 +48,7 @@ static void test_first_rule_that_matches_wins(void **state)
 	_cleanup_free_ char *source = NULL;
 	struct Decision decision;
 
-	policy_decide(policy, &device, &decision);
+	policy_decide(policy, &device, NULL, &decision);
 	assert_int_equal(decision.action, ACTION_ALLOW);
 	assert_string_equal(decision.driver, "x");
 	source = decision_source(&decision, BUS_PCI);
@@ -101,9 +103,199 @@ static void test_a_rule_without_name_is_shown_by_its_line(void **state)
 	struct Decision decision;
 
 	device.modalias = (char *)"x";
-	policy_decide(policy, &device, &decision);
+	policy_decide(policy, &device, NULL, &decision);
 	source = decision_source(&decision, BUS_PCI);
 	assert_string_equal(source, "p.yaml:3");
+}
+
+/* --- the rest of the language --- */
+
+#define DENY(match) "version: 1\nrules: [ { action: deny, match: " match " } ]\n"
+#define ALLOW(match) "version: 1\nrules: [ { action: allow, match: " match " } ]\n"
+
+static bool fits(const char *text, const struct Device *device)
+{
+	_cleanup_policy_ struct Policy *policy = parse(text);
+	struct Decision decision;
+
+	policy_decide(policy, device, NULL, &decision);
+	return decision.rule;
+}
+
+static void test_masked_ids_fit_any_digit_in_the_place_of_x(void **state)
+{
+	struct Device device = pci(0x8086, 0x10d3, 0x010601);
+
+	assert_true(fits(DENY("{ pci: { class: 0x0106xx } }"), &device));
+	assert_true(fits(DENY("{ pci: { class: [0x02xxxx, 0x01xx01] } }"), &device));
+	assert_false(fits(DENY("{ pci: { class: 0x0107xx } }"), &device));
+	/* digits in front are zeros, not any */
+	assert_false(fits(DENY("{ pci: { class: 0xxxxx } }"), &device));
+	assert_true(fits(DENY("{ pci: { class: 0xxxxxxx } }"), &device));
+}
+
+static void test_an_attribute_that_is_not_there_fits_nothing(void **state)
+{
+	struct Attribute attributes[] = {{(char *)"label", NULL}};
+	struct Device device = pci(1, 2, 3);
+
+	device.attributes = attributes;
+	device.n_attributes = 1;
+	assert_false(fits(DENY("{ attrs: { label: '*' } }"), &device));
+	assert_false(fits(DENY("{ attrs: { other: '*' } }"), &device));
+	assert_true(fits(DENY("{ not: { attrs: { label: '*' } } }"), &device));
+	attributes[0].value = (char *)"x";
+	assert_true(fits(DENY("{ attrs: { label: ['y', 'x'] } }"), &device));
+}
+
+/* The host shows one id more: no `allow` may let it in, no `deny` may be got around. */
+static void test_ids_that_a_device_lists_beside_others(void **state)
+{
+	struct Device device = {.bus = BUS_ACPI, .modalias = (char *)"acpi:PNP0501:EVIL0001:"};
+
+	assert_false(fits(ALLOW("{ acpi: { hid: PNP0501 } }"), &device));
+	assert_true(fits(ALLOW("{ acpi: { hid: [PNP0501, EVIL0001] } }"), &device));
+	assert_true(fits(DENY("{ acpi: { hid: PNP0501 } }"), &device));
+	assert_true(fits(DENY("{ acpi: { hid: EVIL* } }"), &device));
+	/* "all but" turns it round */
+	assert_false(fits(ALLOW("{ acpi: {}, not: { acpi: { hid: EVIL0001 } } }"), &device));
+	assert_true(fits(DENY("{ acpi: {}, not: { acpi: { hid: EVIL0001 } } }"), &device));
+	device.modalias = (char *)"of:NserialT(null)Cns16550a";
+	assert_false(fits(ALLOW("{ acpi: { hid: '*' } }"), &device));
+	device = (struct Device){.bus = BUS_PNP, .text_ids = (char *)"pnp0501"};
+	assert_true(fits(ALLOW("{ pnp: { id: PNP0501 } }"), &device));
+}
+
+static void test_interfaces(void **state)
+{
+	uint32_t shown[] = {0x080650, 0x030101};
+	struct Device device = {.bus = BUS_USB, .interfaces = shown, .n_interfaces = 2};
+
+	assert_true(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:*:*\" } } }"), &device));
+	assert_false(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:00:*\" } } }"), &device));
+	assert_true(fits(ALLOW("{ usb: { interfaces: { all-of: [\"03:*:*\", \"08:*:*\"] } } }"),
+			 &device));
+	assert_false(fits(ALLOW("{ usb: { interfaces: { all-of: [\"03:*:*\", \"09:*:*\"] } } }"),
+			  &device));
+	assert_false(fits(ALLOW("{ usb: { interfaces: { equals: \"08:06:50\" } } }"), &device));
+	assert_true(fits(ALLOW("{ usb: { interfaces: { equals: [\"08:06:50\", \"03:*:*\"] } } }"),
+			 &device));
+	assert_false(fits(ALLOW("{ usb: { interfaces: { none-of: \"03:*:*\" } } }"), &device));
+	assert_true(fits(ALLOW("{ usb: { interfaces: { none-of: \"0b:*:*\" } } }"), &device));
+	assert_false(
+		fits(ALLOW("{ usb: { interfaces: { one-of: \"08:*:*\", none-of: \"03:*:*\" } } }"),
+		     &device));
+}
+
+static void test_parents_and_ancestors(void **state)
+{
+	struct Device bridge = pci(0x1b36, 0x000c, 0x060400);
+	struct Device transport = pci(0x1af4, 0x1042, 0x010000);
+	struct Device disk = {.bus = BUS_VIRTIO, .parent = &transport};
+
+	transport.parent = &bridge;
+	assert_true(fits(DENY("{ parent: { pci: { vendor: 0x1af4 } } }"), &disk));
+	assert_false(fits(DENY("{ parent: { pci: { vendor: 0x1b36 } } }"), &disk));
+	assert_true(fits(DENY("{ ancestor: { pci: { vendor: 0x1b36 } } }"), &disk));
+	assert_true(
+		fits(DENY("{ ancestor: [ { usb: {} }, { pci: { device: 0x1042 } } ] }"), &disk));
+	assert_false(fits(DENY("{ ancestor: { virtio: {} } }"), &disk));
+	assert_true(fits(DENY("{ not: { parent: { usb: {} } } }"), &disk));
+	assert_false(fits(DENY("{ parent: { pci: {} } }"), &bridge));
+}
+
+static void test_names_fit_addresses_and_platform_devices(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+
+	assert_true(fits(DENY("{ address: '0000:00:01.*' }"), &device));
+	assert_false(fits(DENY("{ address: '0000:00:02.*' }"), &device));
+	assert_false(fits(DENY("{ platform: { name: '*' } }"), &device));
+	device.bus = BUS_PLATFORM;
+	device.sysname = (char *)"serial8250.0";
+	assert_true(fits(DENY("{ platform: { name: serial8250* } }"), &device));
+}
+
+static void test_a_rule_that_does_not_fit_names_the_first_key_that_fails(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\nrules:\n"
+		      "- { action: deny, match: { usb: {} } }\n"
+		      "- { action: deny, match: { pci: { vendor: 0x1, device: 0x3 } } }\n"
+		      "- { action: deny, match: { pci: { vendor: 0x1 } }, when: hot }\n"
+		      "- { action: deny, match: { pci: { vendor: 0x1 }, attrs: { label: x } } }\n");
+	static const char *const keys[] = {"usb", "device", "when", "label"};
+	struct Device device = pci(1, 2, 3);
+
+	for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+		struct Mismatch mismatch = {0};
+
+		assert_false(rule_matches(policy_rule(policy, i), &device, NULL, &mismatch));
+		assert_string_equal(mismatch.key, keys[i]);
+	}
+}
+
+/* --- moments --- */
+
+static enum Action action_at(const struct Policy *policy, const struct Device *device,
+			     const struct Moment *moment, enum DecidedBy by)
+{
+	struct Decision decision;
+
+	policy_decide(policy, device, moment, &decision);
+	assert_int_equal(decision.by, by);
+	return decision.action;
+}
+
+static void test_when_is_part_of_what_must_fit(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\nrules:\n"
+		      "- { action: allow, match: { pci: {} }, when: cold }\n"
+		      "- { action: deny, match: { pci: {} } }\n");
+	struct Device device = pci(1, 2, 3);
+
+	assert_int_equal(action_at(policy, &device, NULL, DECIDED_BY_RULE), ACTION_ALLOW);
+	assert_int_equal(
+		action_at(policy, &device, &(struct Moment){.is_hot = true}, DECIDED_BY_RULE),
+		ACTION_DENY);
+}
+
+static void test_over_its_count_a_rule_takes_away(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\nrules:\n"
+		      "- { action: deny, match: { usb: {} } }\n"
+		      "- { action: kernel, match: { pci: {} }, count: { max: 2, over: remove } }\n"
+		      "- { action: allow, match: { pci: {} } }\n");
+	struct Device device = pci(0x1af4, 0x1041, 0x020000);
+	uint32_t admitted[] = {9, 1, 9};
+	struct Moment moment = {.admitted = admitted};
+
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_RULE), ACTION_KERNEL);
+	admitted[1] = 2;
+	/* not the next rule, nor what the built-in list says */
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_COUNT), ACTION_REMOVE);
+}
+
+static void test_after_the_freeze_only_rules_that_say_so_admit(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		parse("version: 1\nrules:\n"
+		      "- { action: allow, match: { pci: { vendor: 0x1 } }, after-freeze: true }\n"
+		      "- { action: allow, match: { pci: { vendor: 0x2 } } }\n"
+		      "- { action: remove, match: { pci: { vendor: 0x3 } } }\n");
+	struct Moment moment = {.is_frozen = true};
+	struct Device device = pci(1, 2, 3);
+
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_RULE), ACTION_ALLOW);
+	device.ids[ID_VENDOR] = 2;
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_FREEZE), ACTION_DENY);
+	device.ids[ID_VENDOR] = 3;
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_RULE), ACTION_REMOVE);
+	/* what no rule speaks of: the built-in list admits no more either */
+	device.ids[ID_VENDOR] = 4;
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_FREEZE), ACTION_DENY);
 }
 
 /* --- the built-in list --- */
@@ -217,7 +409,7 @@ static void expect_verdict(const struct Policy *policy, const struct Device *dev
 	struct Decision decision;
 	struct Verdict verdict;
 
-	policy_decide(policy, device, &decision);
+	policy_decide(policy, device, NULL, &decision);
 	assert_int_equal(verdict_of(device, &decision, false, &verdict), 0);
 	assert_string_equal(verdict.word, word);
 	assert_true(streq_or_null(verdict.driver, driver));
@@ -312,6 +504,22 @@ static void test_plan_writes_only_what_differs(void **state)
 	assert_int_equal(plan(&device, ACTION_ALLOW, "x", &request), PLAN_NOTHING);
 }
 
+static void test_plan_removes_what_can_be_and_refuses_what_cannot(void **state)
+{
+	struct Device device = pci(1, 2, 3);
+	struct EnforceRequest request;
+
+	/* on a kernel that cannot refuse it, too */
+	assert_int_equal(plan(&device, ACTION_REMOVE, NULL, &request), PLAN_WRITE);
+	assert_true(request.remove && !request.authorize);
+	device.authorized = 1;
+	assert_int_equal(plan(&device, ACTION_REMOVE, NULL, &request), PLAN_WRITE);
+	assert_true(request.remove && !request.authorize);
+	device.bus = BUS_VIRTIO;
+	assert_int_equal(plan(&device, ACTION_REMOVE, NULL, &request), PLAN_UNSUPPORTED);
+	assert_false(request.remove || request.authorize);
+}
+
 static void test_plan_refuses_where_a_driver_cannot_be_held_to(void **state)
 {
 	struct Device device = pci(1, 2, 3);
@@ -377,6 +585,16 @@ static void test_plan_leaves_root_hubs_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_masked_ids_fit_any_digit_in_the_place_of_x),
+		cmocka_unit_test(test_an_attribute_that_is_not_there_fits_nothing),
+		cmocka_unit_test(test_ids_that_a_device_lists_beside_others),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_parents_and_ancestors),
+		cmocka_unit_test(test_names_fit_addresses_and_platform_devices),
+		cmocka_unit_test(test_a_rule_that_does_not_fit_names_the_first_key_that_fails),
+		cmocka_unit_test(test_when_is_part_of_what_must_fit),
+		cmocka_unit_test(test_over_its_count_a_rule_takes_away),
+		cmocka_unit_test(test_after_the_freeze_only_rules_that_say_so_admit),
 		cmocka_unit_test(test_first_rule_that_matches_wins),
 		cmocka_unit_test(test_all_conditions_of_a_rule_must_hold),
 		cmocka_unit_test(test_ids_of_one_bus_never_match_on_another),
@@ -392,6 +610,7 @@ int main(void)
 		cmocka_unit_test(test_verdict_says_who_decides),
 		cmocka_unit_test(test_verdict_in_audit_mode_is_that_of_enforce),
 		cmocka_unit_test(test_plan_writes_only_what_differs),
+		cmocka_unit_test(test_plan_removes_what_can_be_and_refuses_what_cannot),
 		cmocka_unit_test(test_plan_refuses_where_a_driver_cannot_be_held_to),
 		cmocka_unit_test(test_plan_lifts_a_restriction_that_no_rule_makes_any_more),
 		cmocka_unit_test(test_plan_gives_a_users_decision_back_to_the_kernel),

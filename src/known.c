@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "known.h"
+
+#include <errno.h>
+#include <search.h>
+
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(((const struct Known *)a)->syspath, ((const struct Known *)b)->syspath);
+}
+
+static void known_free(void *p)
+{
+	struct Known *known = p;
+
+	free(known->syspath);
+	free(known);
+}
+
+struct Known *registry_find(const struct Registry *registry, const char *syspath)
+{
+	struct Known key = {.syspath = (char *)syspath};
+	struct Known *const *found = tfind(&key, &registry->tree, compare_paths);
+
+	return found ? *found : NULL;
+}
+
+/* --- what rules admit --- */
+
+static uint32_t *counter_of(const struct Registry *registry, const struct Rule *rule)
+{
+	return &registry->admitted[rule - policy_rule(registry->policy, 0)];
+}
+
+static bool is_admitted(const struct Known *known)
+{
+	return known->rule && known->by == DECIDED_BY_RULE;
+}
+
+static void release(struct Registry *registry, struct Known *known)
+{
+	if (is_admitted(known))
+		--*counter_of(registry, known->rule);
+	known->rule = NULL;
+}
+
+const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known *known)
+{
+	release(registry, known);
+	return registry->admitted;
+}
+
+void registry_note(struct Registry *registry, struct Known *known, const struct Decision *decision)
+{
+	release(registry, known);
+	known->rule = decision->rule;
+	known->by = decision->by;
+	known->is_stale = false;
+	if (is_admitted(known))
+		++*counter_of(registry, known->rule);
+}
+
+/* --- devices --- */
+
+static void append(struct Registry *registry, struct Known *known)
+{
+	known->previous = registry->last;
+	known->next = NULL;
+	*(registry->last ? &registry->last->next : &registry->first) = known;
+	registry->last = known;
+}
+
+static void take_out(struct Registry *registry, struct Known *known)
+{
+	*(known->previous ? &known->previous->next : &registry->first) = known->next;
+	*(known->next ? &known->next->previous : &registry->last) = known->previous;
+}
+
+static struct Known *known_new(struct Registry *registry, const char *syspath)
+{
+	struct Known *known = calloc(1, sizeof(*known));
+
+	if (!known)
+		return NULL;
+	known->syspath = strdup(syspath);
+	if (!known->syspath || !tsearch(known, &registry->tree, compare_paths)) {
+		known_free(known);
+		return NULL;
+	}
+	append(registry, known);
+	return known;
+}
+
+struct Known *registry_add(struct Registry *registry, const struct Device *device, bool is_hot)
+{
+	struct Known *known = registry_find(registry, device->syspath);
+
+	if (!known)
+		known = known_new(registry, device->syspath);
+	if (!known)
+		return NULL;
+	known->generation = registry->generation;
+	if (known->dev == device->dev && known->ino == device->ino)
+		return known;
+	release(registry, known);
+	take_out(registry, known);
+	append(registry, known);
+	known->dev = device->dev;
+	known->ino = device->ino;
+	known->is_hot = is_hot;
+	return known;
+}
+
+struct Known *registry_forget(struct Registry *registry, struct Known *known)
+{
+	const struct Rule *rule = is_admitted(known) ? known->rule : NULL;
+	struct Known *waiting = registry->first;
+
+	release(registry, known);
+	(void)tdelete(known, &registry->tree, compare_paths);
+	take_out(registry, known);
+	if (waiting == known)
+		waiting = known->next;
+	known_free(known);
+	while (rule && waiting && (waiting->rule != rule || waiting->by != DECIDED_BY_COUNT))
+		waiting = waiting->next;
+	return rule ? waiting : NULL;
+}
+
+int registry_set_policy(struct Registry *registry, const struct Policy *policy)
+{
+	uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
+
+	if (!admitted)
+		return -ENOMEM;
+	free(registry->admitted);
+	registry->admitted = admitted;
+	registry->policy = policy;
+	for (struct Known *known = registry->first; known; known = known->next) {
+		known->rule = NULL;
+		known->is_stale = true;
+	}
+	return 0;
+}
+
+unsigned registry_missing(const struct Registry *registry,
+			  void (*visit)(const struct Rule *rule, unsigned admitted))
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; registry->policy->has_minimum && i < policy_n_rules(registry->policy);
+	     i++) {
+		const struct Rule *rule = policy_rule(registry->policy, i);
+
+		if (registry->admitted[i] >= rule->count.min)
+			continue;
+		n++;
+		if (visit)
+			visit(rule, registry->admitted[i]);
+	}
+	return n;
+}
+
+void registry_done(struct Registry *registry)
+{
+	tdestroy(registry->tree, known_free);
+	free(registry->admitted);
+	*registry = (struct Registry){0};
+}

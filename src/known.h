@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "match.h"
+#include "policy-parse.h"
+
+/* The devices that were decided over, in the order in which they came, and how many of them each
+ * rule admits. */
+
+/* The identity tells a device from a later one at the same path. */
+struct Known {
+	struct Known *previous, *next; /* in the order in which they came */
+	char *syspath;
+	dev_t dev;
+	ino_t ino;
+	unsigned generation; /* of the scan that saw it last */
+	bool is_hot;	     /* it came after the start */
+	bool is_stale;	     /* it is to be decided over anew, whatever was decided */
+	int authorized;	     /* as it was seen or left last; -1 unknown */
+	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
+	bool is_ours;			    /* it was left so by us */
+	enum DecidedBy by;
+	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
+};
+
+struct Registry {
+	struct Known *first, *last;
+	void *tree; /* tsearch() tree of them by syspath */
+	unsigned generation;
+	const struct Policy *policy;
+	uint32_t *admitted; /* for each rule of the policy, the devices that it admits */
+};
+
+/* Starts to count by the rules of @policy, which must live until the next call. All devices are
+ * stale then. Returns 0 or -ENOMEM, which changes nothing. */
+int registry_set_policy(struct Registry *registry, const struct Policy *policy);
+
+/* The device at @syspath, or NULL. */
+struct Known *registry_find(const struct Registry *registry, const char *syspath);
+
+/* Adds @device, or finds it; another device at its path takes the place of the former. Returns NULL
+ * when out of memory. */
+struct Known *registry_add(struct Registry *registry, const struct Device *device, bool is_hot);
+
+/* Notes that @decision was made over @known, in place of an earlier one. */
+void registry_note(struct Registry *registry, struct Known *known, const struct Decision *decision);
+
+/* How many devices the rules admit without @known, for the decision over it. Valid until the next
+ * registry_note(). */
+const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known *known);
+
+/* Forgets @known, which is freed. Returns the first device to have come of those that the rule,
+ * which now admits one less, had no room for, or NULL. */
+struct Known *registry_forget(struct Registry *registry, struct Known *known);
+
+/* How many rules admit fewer devices than they need; @visit, which may be NULL, gets each. */
+unsigned registry_missing(const struct Registry *registry,
+			  void (*visit)(const struct Rule *rule, unsigned admitted));
+
+void registry_done(struct Registry *registry);

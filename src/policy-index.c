@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy-index.h"
+
+#include <errno.h>
+
+#include "glob.h"
+
+/* What rules are filed under; the most telling first, which is taken where several tell as much. */
+enum Kind {
+	KIND_IDS, /* bus, vendor and device */
+	KIND_DEVICE,
+	KIND_LISTED,
+	KIND_NAME,
+	KIND_ATTRIBUTE,
+	KIND_MODALIAS, /* the first characters of it */
+	KIND_VENDOR,
+	KIND_BUS,
+	KIND_ANY,
+	_KIND_MAX,
+};
+
+#define KEYS_MAX 64    /* that one rule is filed under: the product of its lists */
+#define PREFIX_MAX 255 /* characters of a modalias that are looked at */
+
+/* Rules of one key: @n of them from @first in the index's `rules`. An empty slot has n == 0. */
+struct Slot {
+	uint64_t key;
+	uint32_t first, n;
+};
+
+struct PolicyIndex {
+	struct Slot *slots;
+	unsigned shift;				  /* there are 1 << (64 - shift) slots */
+	uint32_t *rules;			  /* numbers of rules, ascending within a slot */
+	unsigned kinds;				  /* bits of those that are in use */
+	uint64_t prefixes[(PREFIX_MAX + 1) / 64]; /* bits of the lengths that are in use */
+};
+
+/* --- keys: two that are equal by chance cost time and no more, as rules are tried in the end ---
+ */
+
+#define FNV_PRIME 0x100000001b3
+
+static uint64_t hash_byte(uint64_t hash, unsigned char byte)
+{
+	return (hash ^ byte) * FNV_PRIME;
+}
+
+static uint64_t hash_number(uint64_t hash, uint32_t number)
+{
+	hash ^= number;
+	hash *= 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 29;
+}
+
+/* FNV-1a. Letters in one case: ids of pnp devices are the same in both. */
+static uint64_t hash_text(uint64_t hash, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = hash_byte(hash,
+				 (unsigned char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] | 0x20 : s[i]));
+	return hash;
+}
+
+static uint64_t seed(enum Kind kind, uint32_t number)
+{
+	return hash_number(hash_number(0xcbf29ce484222325, kind), number);
+}
+
+static uint64_t key_of_ids(enum Bus bus, uint32_t vendor, uint32_t device)
+{
+	return hash_number(hash_number(seed(KIND_IDS, bus), vendor), device);
+}
+
+static uint64_t key_of_id(enum Kind kind, enum Bus bus, uint32_t id)
+{
+	return hash_number(seed(kind, bus), id);
+}
+
+static uint64_t key_of_attribute(const char *name, const char *value)
+{
+	uint64_t hash = hash_text(seed(KIND_ATTRIBUTE, 0), name, strlen(name));
+
+	return hash_text(hash_byte(hash, '='), value, strlen(value));
+}
+
+/* --- what a rule can be filed under --- */
+
+struct Keys {
+	uint64_t keys[KEYS_MAX];
+	size_t n; /* 0: not of this kind */
+	unsigned prefix_lengths[KEYS_MAX];
+};
+
+static const struct Condition *find_condition(const struct Match *match, enum ConditionType type,
+					      enum IdField field)
+{
+	for (uint32_t i = 0; i < match->n_conditions; i++)
+		if (match->conditions[i].type == type &&
+		    (type != CONDITION_ID || match->conditions[i].field == field))
+			return &match->conditions[i];
+	return NULL;
+}
+
+/* The condition on an id, if it names whole numbers only. */
+static const struct Condition *find_exact_id(const struct Match *match, enum IdField field)
+{
+	const struct Condition *condition = find_condition(match, CONDITION_ID, field);
+
+	for (uint32_t i = 0; condition && i < condition->n; i++)
+		if (condition->numbers[i].mask != UINT32_MAX)
+			return NULL;
+	return condition && condition->n <= KEYS_MAX ? condition : NULL;
+}
+
+static bool is_all_literal(const struct Condition *condition)
+{
+	for (uint32_t i = 0; i < condition->n; i++)
+		if (!glob_is_literal(condition->globs[i]))
+			return false;
+	return condition->n <= KEYS_MAX;
+}
+
+static void file_under_ids(const struct Match *match, struct Keys *ret)
+{
+	const struct Condition *vendor = find_exact_id(match, ID_VENDOR),
+			       *device = find_exact_id(match, ID_DEVICE);
+
+	if (!vendor || !device || (uint64_t)vendor->n * device->n > KEYS_MAX)
+		return;
+	for (uint32_t i = 0; i < vendor->n; i++)
+		for (uint32_t j = 0; j < device->n; j++)
+			ret->keys[ret->n++] = key_of_ids(match->bus, vendor->numbers[i].value,
+							 device->numbers[j].value);
+}
+
+static void file_under_id(const struct Match *match, enum Kind kind, struct Keys *ret)
+{
+	const struct Condition *id =
+		find_exact_id(match, kind == KIND_VENDOR ? ID_VENDOR : ID_DEVICE);
+
+	for (uint32_t i = 0; id && i < id->n; i++)
+		ret->keys[ret->n++] = key_of_id(kind, match->bus, id->numbers[i].value);
+}
+
+static void file_under_text(const struct Match *match, enum Kind kind, struct Keys *ret)
+{
+	const struct Condition *condition =
+		find_condition(match, kind == KIND_LISTED ? CONDITION_LISTED : CONDITION_NAME, 0);
+	uint64_t start = seed(kind, kind == KIND_LISTED ? (uint32_t)match->bus : 0);
+
+	if (!condition || !is_all_literal(condition))
+		return;
+	for (uint32_t i = 0; i < condition->n; i++)
+		ret->keys[ret->n++] =
+			hash_text(start, condition->globs[i], strlen(condition->globs[i]));
+}
+
+static void file_under_attribute(const struct Match *match, struct Keys *ret)
+{
+	for (uint32_t i = 0; i < match->n_conditions; i++) {
+		const struct Condition *condition = &match->conditions[i];
+
+		if (condition->type != CONDITION_ATTRIBUTE || !is_all_literal(condition))
+			continue;
+		for (uint32_t j = 0; j < condition->n; j++)
+			ret->keys[ret->n++] = key_of_attribute(condition->key, condition->globs[j]);
+		return;
+	}
+}
+
+static void file_under_modalias(const struct Match *match, struct Keys *ret)
+{
+	const struct Condition *condition = find_condition(match, CONDITION_MODALIAS, 0);
+
+	if (!condition || condition->n > KEYS_MAX)
+		return;
+	for (uint32_t i = 0; i < condition->n; i++) {
+		size_t length = glob_prefix(condition->globs[i]);
+
+		if (length > PREFIX_MAX)
+			length = PREFIX_MAX;
+		ret->prefix_lengths[i] = (unsigned)length;
+		ret->keys[i] = hash_text(seed(KIND_MODALIAS, 0), condition->globs[i], length);
+	}
+	ret->n = condition->n;
+}
+
+static void file_rule(const struct Rule *rule, enum Kind kind, struct Keys *ret)
+{
+	const struct Match *match = &rule->match;
+
+	ret->n = 0;
+	switch (kind) {
+	case KIND_IDS:
+		file_under_ids(match, ret);
+		break;
+	case KIND_DEVICE:
+	case KIND_VENDOR:
+		file_under_id(match, kind, ret);
+		break;
+	case KIND_LISTED:
+	case KIND_NAME:
+		file_under_text(match, kind, ret);
+		break;
+	case KIND_ATTRIBUTE:
+		file_under_attribute(match, ret);
+		break;
+	case KIND_MODALIAS:
+		file_under_modalias(match, ret);
+		break;
+	case KIND_BUS:
+		if (match->bus != _BUS_INVALID)
+			ret->keys[ret->n++] = seed(KIND_BUS, match->bus);
+		break;
+	default:
+		ret->keys[ret->n++] = seed(KIND_ANY, 0);
+	}
+}
+
+/* --- building --- */
+
+struct Entry {
+	uint64_t key;
+	uint32_t rule;
+};
+
+static int compare_keys(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct Entry *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key > y->key ? 1 : -1;
+	return (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+/* All keys that any rule could be filed under, sorted. */
+static int gather_keys(const struct Policy *policy, struct Vector *ret)
+{
+	struct Keys keys;
+
+	for (size_t i = 0; i < policy_n_rules(policy); i++)
+		for (enum Kind kind = 0; kind < _KIND_MAX; kind++) {
+			file_rule(policy_rule(policy, i), kind, &keys);
+			for (size_t j = 0; j < keys.n; j++)
+				if (vector_add(ret, &keys.keys[j], sizeof(keys.keys[j])) < 0)
+					return -ENOMEM;
+		}
+	if (ret->n > 0)
+		qsort(ret->data, ret->n, sizeof(uint64_t), compare_keys);
+	return 0;
+}
+
+/* Where @key would stand among the sorted ones, or, with @after, where the next larger one does. */
+static size_t find_key(const struct Vector *sorted, uint64_t key, bool after)
+{
+	const uint64_t *keys = sorted->data;
+	size_t low = 0, high = sorted->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (keys[middle] < key || (after && keys[middle] == key))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* With how many rules, at most, the rule would be under one key. */
+static size_t crowd(const struct Vector *sorted, const struct Keys *keys)
+{
+	size_t largest = 0;
+
+	for (size_t i = 0; i < keys->n; i++) {
+		size_t n = find_key(sorted, keys->keys[i], true) -
+			   find_key(sorted, keys->keys[i], false);
+
+		if (n > largest)
+			largest = n;
+	}
+	return largest;
+}
+
+static int enter_rule(struct PolicyIndex *index, const struct Policy *policy, size_t number,
+		      const struct Vector *sorted, struct Vector *entries)
+{
+	struct Keys best = {0}, keys;
+	enum Kind best_kind = _KIND_MAX;
+	size_t least = SIZE_MAX;
+
+	for (enum Kind kind = 0; kind < _KIND_MAX; kind++) {
+		size_t n;
+
+		file_rule(policy_rule(policy, number), kind, &keys);
+		n = crowd(sorted, &keys);
+		if (keys.n > 0 && n < least) {
+			least = n;
+			best = keys;
+			best_kind = kind;
+		}
+	}
+	index->kinds |= 1U << best_kind;
+	for (size_t i = 0; i < best.n; i++) {
+		struct Entry entry = {best.keys[i], (uint32_t)number};
+		unsigned length = best.prefix_lengths[i];
+
+		if (best_kind == KIND_MODALIAS)
+			index->prefixes[length / 64] |= UINT64_C(1) << length % 64;
+		if (vector_add(entries, &entry, sizeof(entry)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct Slot *find_slot(const struct PolicyIndex *index, uint64_t key)
+{
+	size_t mask = ((size_t)1 << (64 - index->shift)) - 1;
+
+	/* the highest bits of the product depend on all bits of the key */
+	for (size_t i = (key * 0x9e3779b97f4a7c15) >> index->shift;; i = (i + 1) & mask)
+		if (index->slots[i].n == 0 || index->slots[i].key == key)
+			return &index->slots[i];
+}
+
+static int fill(struct PolicyIndex *index, struct Vector *vector)
+{
+	struct Entry *entries = vector->data;
+	struct Slot *slot = NULL;
+	size_t used = 0;
+
+	if (vector->n > 0)
+		qsort(entries, vector->n, sizeof(*entries), compare_entries);
+	index->shift = 63;
+	while (((size_t)1 << (64 - index->shift)) < vector->n * 2)
+		index->shift--;
+	index->slots = calloc((size_t)1 << (64 - index->shift), sizeof(*index->slots));
+	index->rules = calloc(vector->n + 1, sizeof(*index->rules));
+	if (!index->slots || !index->rules)
+		return -ENOMEM;
+	for (size_t i = 0; i < vector->n; i++) {
+		bool is_same_key = i > 0 && entries[i].key == entries[i - 1].key;
+
+		if (is_same_key && entries[i].rule == entries[i - 1].rule)
+			continue;
+		if (!is_same_key) {
+			slot = find_slot(index, entries[i].key);
+			*slot = (struct Slot){entries[i].key, (uint32_t)used, 0};
+		}
+		slot->n++;
+		index->rules[used++] = entries[i].rule;
+	}
+	return 0;
+}
+
+int policy_index(struct Policy *policy)
+{
+	_cleanup_vector_ struct Vector sorted = {0}, entries = {0};
+	struct PolicyIndex *index = calloc(1, sizeof(*index));
+	int r;
+
+	if (!index)
+		return -ENOMEM;
+	r = gather_keys(policy, &sorted);
+	for (size_t i = 0; r == 0 && i < policy_n_rules(policy); i++)
+		r = enter_rule(index, policy, i, &sorted, &entries);
+	if (r == 0)
+		r = fill(index, &entries);
+	if (r < 0) {
+		policy_index_free(index);
+		return r;
+	}
+	policy_index_free(policy->index);
+	policy->index = index;
+	return 0;
+}
+
+void policy_index_free(struct PolicyIndex *index)
+{
+	if (!index)
+		return;
+	free(index->slots);
+	free(index->rules);
+	free(index);
+}
+
+/* --- looking up --- */
+
+struct Search {
+	const struct Policy *policy;
+	const struct Device *device;
+	const struct Moment *moment;
+	size_t found; /* number of the first rule that matched so far */
+};
+
+static void try_key(struct Search *search, uint64_t key)
+{
+	const struct PolicyIndex *index = search->policy->index;
+	const struct Slot *slot = find_slot(index, key);
+
+	for (uint32_t i = 0; i < slot->n; i++) {
+		size_t number = index->rules[slot->first + i];
+
+		if (number >= search->found)
+			return;
+		if (rule_matches(policy_rule(search->policy, number), search->device,
+				 search->moment, NULL)) {
+			search->found = number;
+			return;
+		}
+	}
+}
+
+static bool in_use(const struct Search *search, enum Kind kind)
+{
+	return search->policy->index->kinds & (1U << kind);
+}
+
+static void try_ids(struct Search *search)
+{
+	const struct Device *device = search->device;
+	bool has_vendor = device_has_id(device, ID_VENDOR),
+	     has_device = device_has_id(device, ID_DEVICE);
+
+	if (has_vendor && has_device && in_use(search, KIND_IDS))
+		try_key(search,
+			key_of_ids(device->bus, device->ids[ID_VENDOR], device->ids[ID_DEVICE]));
+	if (has_device && in_use(search, KIND_DEVICE))
+		try_key(search, key_of_id(KIND_DEVICE, device->bus, device->ids[ID_DEVICE]));
+	if (has_vendor && in_use(search, KIND_VENDOR))
+		try_key(search, key_of_id(KIND_VENDOR, device->bus, device->ids[ID_VENDOR]));
+}
+
+static void try_texts(struct Search *search)
+{
+	const struct Device *device = search->device;
+	const char *pos = NULL, *id;
+	size_t len;
+
+	while (in_use(search, KIND_LISTED) && (id = device_next_listed_id(device, &pos, &len)))
+		try_key(search, hash_text(seed(KIND_LISTED, device->bus), id, len));
+	if (in_use(search, KIND_NAME) && device->sysname)
+		try_key(search,
+			hash_text(seed(KIND_NAME, 0), device->sysname, strlen(device->sysname)));
+	for (size_t i = 0; in_use(search, KIND_ATTRIBUTE) && i < device->n_attributes; i++)
+		if (device->attributes[i].value)
+			try_key(search, key_of_attribute(device->attributes[i].name,
+							 device->attributes[i].value));
+}
+
+static void try_modalias(struct Search *search)
+{
+	const uint64_t *prefixes = search->policy->index->prefixes;
+	const char *modalias = search->device->modalias;
+	uint64_t key = seed(KIND_MODALIAS, 0);
+
+	if (!modalias || !in_use(search, KIND_MODALIAS))
+		return;
+	for (unsigned length = 0; length <= PREFIX_MAX; length++) {
+		if (prefixes[length / 64] >> length % 64 & 1)
+			try_key(search, key);
+		if (!modalias[length])
+			return;
+		key = hash_text(key, modalias + length, 1);
+	}
+}
+
+const struct Rule *policy_index_find(const struct Policy *policy, const struct Device *device,
+				     const struct Moment *moment)
+{
+	struct Search search = {policy, device, moment, SIZE_MAX};
+
+	try_ids(&search);
+	try_texts(&search);
+	try_modalias(&search);
+	if (in_use(&search, KIND_BUS))
+		try_key(&search, seed(KIND_BUS, device->bus));
+	if (in_use(&search, KIND_ANY))
+		try_key(&search, seed(KIND_ANY, 0));
+	return search.found == SIZE_MAX ? NULL : policy_rule(policy, search.found);
+}

@@ -13,6 +13,7 @@
 #include "names.h"
 #include "policy-index.h"
 #include "policy-parse.h"
+#include "trusted-open.h"
 
 static const char *const policy_dirs[] = {POLICY_DIR_VENDOR, POLICY_DIR_RUNTIME, POLICY_DIR_OWNER};
 
@@ -31,52 +32,13 @@ _printf_(2, 3) static int refuse(int error, const char *format, ...)
 	return error;
 }
 
-static int check_owner(const char *file, const struct stat *st)
+/* Opens what may be trusted; says why where it may not. */
+static int open_trusted(const char *root, const char *path, int flags)
 {
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return refuse(-EPERM, "%s: owned by user %u, must be root's%s", file, st->st_uid,
-			      geteuid() == 0 ? "" : " or its reader's");
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(-EPERM,
-			      "%s: writable by others than its owner (mode %04o); chmod go-w", file,
-			      st->st_mode & 07777);
-	return 0;
-}
+	_cleanup_free_ char *problem = NULL;
+	int fd = trusted_open(root, path, flags, &problem);
 
-/* Who may rename what leads to a policy puts another one in its place. In a directory with the
- * sticky bit nobody may who does not own what is there. */
-static int check_ancestors(const char *path)
-{
-	_cleanup_free_ char *dir = strdup(path);
-	struct stat st;
-	char *slash;
-	int r;
-
-	if (!dir)
-		return refuse(-ENOMEM, "out of memory");
-	while ((slash = strrchr(dir, '/'))) {
-		slash[slash == dir] = '\0';
-		if (stat(dir, &st) < 0)
-			return refuse(-errno, "%s: %s", dir, strerror(errno));
-		if (st.st_mode & S_ISVTX)
-			st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
-		r = check_owner(dir, &st);
-		if (r < 0 || slash == dir)
-			return r;
-	}
-	return 0;
-}
-
-/* Both ways to @path: as it is written, and with its links resolved. */
-static int check_way(const char *path)
-{
-	_cleanup_free_ char *real = realpath(path, NULL);
-	int r;
-
-	if (!real)
-		return refuse(-errno, "%s: %s", path, strerror(errno));
-	r = path[0] == '/' ? check_ancestors(path) : 0;
-	return r < 0 ? r : check_ancestors(real);
+	return fd < 0 ? refuse(fd, "%s", problem ? problem : strerror(-fd)) : fd;
 }
 
 /* Reads all of @fd, up to one byte more than a policy may have, so that the parser sees it. */
@@ -93,34 +55,28 @@ static int read_whole(int fd, char **ret, size_t *ret_size)
 }
 
 /* Opens @file and reads it if it may be trusted. A device or a pipe is never read. */
-static int read_file(const char *file, char **ret, size_t *ret_size)
+static int read_file(const char *root, const char *file, char **ret, size_t *ret_size)
 {
-	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = open_trusted(root, file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	int r;
 
 	if (fd < 0)
-		return refuse(-errno, "%s: %s", file, strerror(errno));
+		return fd;
 	if (fstat(fd, &st) < 0)
 		return refuse(-errno, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return refuse(-EINVAL, "%s: not a regular file", file);
-	r = check_owner(file, &st);
-	if (r < 0)
-		return r;
-	r = check_way(file);
-	if (r < 0)
-		return r;
 	r = read_whole(fd, ret, ret_size);
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
 }
 
-static int load_file(struct Policy *policy, const char *file)
+static int load_file(struct Policy *policy, const char *root, const char *file)
 {
 	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	int r = read_file(file, &text, &size);
+	int r = read_file(root, file, &text, &size);
 
 	if (r < 0)
 		return r;
@@ -209,27 +165,29 @@ static void closedirp(DIR **dir)
 		(void)closedir(*dir);
 }
 
-static int scan_dir(struct DropIns *list, const char *path)
+/* Returns NULL with *ret_error 0 where there is no such directory. */
+static DIR *open_dir(const char *root, const char *path, int *ret_error)
 {
-	_cleanup_(closedirp) DIR *dir = opendir(path);
+	_cleanup_free_ char *problem = NULL;
+	_cleanup_close_ int fd = trusted_open(root, path, O_RDONLY | O_DIRECTORY, &problem);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	*ret_error = 0;
+	if (dir)
+		(void)take_fd(&fd);
+	else if (fd != -ENOENT)
+		*ret_error = refuse(fd < 0 ? fd : -errno, "%s", problem ? problem : path);
+	return dir;
+}
+
+static int scan_dir(struct DropIns *list, const char *root, const char *path)
+{
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct dirent *entry;
-	struct stat st;
 	int r;
 
-	/* that a link leads nowhere is not that there is no policy */
-	if (!dir && errno == ENOENT && lstat(path, &st) < 0 && errno == ENOENT)
-		return 0;
-	if (!dir)
-		return refuse(-errno, "%s: %s", path, strerror(errno));
-	if (fstat(dirfd(dir), &st) < 0)
-		return refuse(-errno, "%s: %s", path, strerror(errno));
-	r = check_owner(path, &st);
-	if (r < 0)
-		return r;
-	r = check_way(path);
-	if (r < 0)
-		return r;
-	for (;;) {
+	dir = open_dir(root, path, &r);
+	while (dir) {
 		errno = 0;
 		entry = readdir(dir);
 		if (!entry)
@@ -242,6 +200,7 @@ static int scan_dir(struct DropIns *list, const char *path)
 			warn_ignored(path, entry->d_name);
 		}
 	}
+	return r;
 }
 
 static int compare_drop_ins(const void *a, const void *b)
@@ -250,25 +209,26 @@ static int compare_drop_ins(const void *a, const void *b)
 }
 
 /* Whether @file is a link to /dev/null: how an owner takes a shipped file away. */
-static bool is_masked(const char *file)
+static bool is_masked(const char *root, const char *file)
 {
+	_cleanup_free_ char *path = NULL;
 	char target[sizeof("/dev/null")];
-	ssize_t n = readlink(file, target, sizeof(target));
+	ssize_t n;
 
+	if (asprintf(&path, "%s%s", root, file) < 0)
+		return false;
+	n = readlink(path, target, sizeof(target));
 	return n == (ssize_t)strlen("/dev/null") && memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
+/* All files are read, whatever is wrong with one, so that one run finds all errors. */
 static int load_drop_ins(struct Policy *policy, const char *root)
 {
 	_cleanup_(drop_ins_done) struct DropIns list = {0};
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(policy_dirs); i++) {
-		_cleanup_free_ char *dir = NULL;
-
-		if (asprintf(&dir, "%s%s", root, policy_dirs[i]) < 0)
-			return refuse(-ENOMEM, "out of memory");
-		r = scan_dir(&list, dir);
+		r = scan_dir(&list, root, policy_dirs[i]);
 		if (r < 0)
 			return r;
 	}
@@ -276,16 +236,17 @@ static int load_drop_ins(struct Policy *policy, const char *root)
 		qsort(list.items, list.n, sizeof(*list.items), compare_drop_ins);
 	for (size_t i = 0; i < list.n; i++) {
 		_cleanup_free_ char *file = NULL;
+		int loaded;
 
 		if (asprintf(&file, "%s/%s", list.items[i].dir, list.items[i].name) < 0)
 			return refuse(-ENOMEM, "%s: out of memory", list.items[i].dir);
-		if (is_masked(file))
+		if (is_masked(root, file))
 			continue;
-		r = load_file(policy, file);
-		if (r < 0)
-			return r;
+		loaded = load_file(policy, root, file);
+		if (r == 0)
+			r = loaded;
 	}
-	return 0;
+	return r;
 }
 
 static int load(const char *file, const char *root, struct Policy **ret)
@@ -295,7 +256,7 @@ static int load(const char *file, const char *root, struct Policy **ret)
 
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
-	r = file ? load_file(policy, file) : load_drop_ins(policy, root);
+	r = file ? load_file(policy, NULL, file) : load_drop_ins(policy, root);
 	if (r < 0)
 		return r;
 	if (policy_index(policy) < 0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "policy-files.h"
 #include "test.h"
@@ -64,8 +67,8 @@ static void test_what_is_no_file_is_refused(void **state)
 {
 	struct Policy *policy = NULL;
 
-	assert_int_equal(policy_load("/dev/zero", &policy), -EINVAL);
-	assert_int_equal(policy_load("/tmp", &policy), -EINVAL);
+	assert_int_equal(policy_load("/dev/zero", &policy), -EPERM); /* that all may write */
+	assert_int_equal(policy_load("/usr", &policy), -EINVAL);
 	assert_int_equal(policy_load("/nonexistent/policy.yaml", &policy), -ENOENT);
 }
 
@@ -153,15 +156,106 @@ static void test_no_directory_is_a_policy_without_rules(void **state)
 	assert_int_equal(policy_default(policy, BUS_USB), ACTION_DENY);
 }
 
+/* What loading says on standard error, which it fails after. */
+static char *errors_of(const char *root)
+{
+	int saved = dup(STDERR_FILENO), fd = memfd_create("errors", MFD_CLOEXEC);
+	char *text = calloc(1, 65536);
+	struct Policy *policy = NULL;
+
+	(void)dup2(fd, STDERR_FILENO);
+	assert_true(policy_load_from_root(root, &policy) < 0);
+	(void)dup2(saved, STDERR_FILENO);
+	(void)close(saved);
+	assert_true(pread(fd, text, 65535, 0) > 0);
+	(void)close(fd);
+	return text;
+}
+
 static void test_a_link_that_leads_nowhere_is_refused(void **state)
 {
 	struct Policy *policy = NULL;
 
 	in_root(*state, "mkdir -p ./etc/tdx-auth && ln -s /nonexistent ." OWNER);
-	assert_int_equal(policy_load_from_root(*state, &policy), -ENOENT);
-	in_root(*state, "rm ." OWNER " && mkdir ." OWNER " && ln -s gone ." OWNER "/50-b.yaml");
-	assert_int_equal(policy_load_from_root(*state, &policy), -ENOENT);
+	assert_int_equal(policy_load_from_root(*state, &policy), -ENOLINK);
+	in_root(*state, "rm -r ./etc/tdx-auth && ln -s gone ./etc/tdx-auth");
+	assert_int_equal(policy_load_from_root(*state, &policy), -ENOLINK);
+	in_root(*state,
+		"rm ./etc/tdx-auth && mkdir -p ." OWNER " && ln -s gone ." OWNER "/50-b.yaml");
+	assert_int_equal(policy_load_from_root(*state, &policy), -ENOLINK);
 	assert_null(policy);
+}
+
+static void test_a_loop_of_links_is_refused(void **state)
+{
+	struct Policy *policy = NULL;
+
+	in_root(*state, "mkdir -p ./etc/tdx-auth && ln -s policy.d ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -ELOOP);
+	in_root(*state, "rm ." OWNER " && mkdir ." OWNER " && ln -s . ." OWNER "/loop.yaml");
+	assert_int_equal(policy_load_from_root(*state, &policy), -EINVAL);
+	assert_null(policy);
+}
+
+static void test_links_are_followed_within_the_root(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+
+	drop_in(*state, "/srv/policies", "50-b.yaml", "deny");
+	in_root(*state, "mkdir -p ./etc/tdx-auth && ln -s /srv/policies ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	assert_int_equal(policy_n_rules(policy), 1);
+	policy_unref(policy);
+	/* above the root is the root */
+	in_root(*state, "rm ." OWNER " && ln -s ../../../../../srv/policies ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	assert_int_equal(policy_n_rules(policy), 1);
+}
+
+static void test_the_errors_of_all_drop_ins_are_found(void **state)
+{
+	_cleanup_free_ char *log = NULL;
+
+	drop_in(*state, OWNER, "10-a.yaml", "permit");
+	drop_in(*state, VENDOR, "20-b.yaml", "kernel");
+	drop_in(*state, VENDOR, "30-c.yaml", "refuse");
+	log = errors_of(*state);
+	assert_non_null(strstr(log, "10-a.yaml:2:18: unknown action \"permit\""));
+	assert_non_null(strstr(log, "30-c.yaml:2:18: unknown action \"refuse\""));
+}
+
+static unsigned long file_system;
+int __real_fstatfs64(int fd, struct statfs *ret);
+int __wrap_fstatfs64(int fd, struct statfs *ret);
+
+int __wrap_fstatfs64(int fd, struct statfs *ret)
+{
+	int r = __real_fstatfs64(fd, ret);
+
+	if (file_system)
+		ret->f_type = (__typeof__(ret->f_type))file_system;
+	return r;
+}
+
+static void test_a_file_system_whose_owners_others_assert_is_refused(void **state)
+{
+	static const unsigned long types[] = {V9FS_MAGIC,
+					      NFS_SUPER_MAGIC,
+					      MSDOS_SUPER_MAGIC,
+					      ISOFS_SUPER_MAGIC,
+					      0x65735546 /* fuse, virtiofs */,
+					      0xff534d42 /* cifs */};
+	struct Policy *policy = NULL;
+
+	drop_in(*state, OWNER, "50-b.yaml", "allow");
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		file_system = types[i];
+		assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
+	}
+	file_system = EXT4_SUPER_MAGIC;
+	assert_int_equal(policy_load_from_root(*state, &policy), 0);
+	file_system = 0;
+	policy_unref(policy);
 }
 
 static void test_a_directory_others_can_write_is_refused(void **state)
@@ -207,6 +301,10 @@ int main(void)
 		ROOT_TEST(test_a_link_to_dev_null_takes_a_drop_in_away),
 		ROOT_TEST(test_no_directory_is_a_policy_without_rules),
 		ROOT_TEST(test_a_link_that_leads_nowhere_is_refused),
+		ROOT_TEST(test_a_loop_of_links_is_refused),
+		ROOT_TEST(test_links_are_followed_within_the_root),
+		ROOT_TEST(test_the_errors_of_all_drop_ins_are_found),
+		ROOT_TEST(test_a_file_system_whose_owners_others_assert_is_refused),
 		ROOT_TEST(test_a_directory_others_can_write_is_refused),
 		ROOT_TEST(test_a_way_that_others_can_divert_is_refused),
 	};

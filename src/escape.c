@@ -130,6 +130,111 @@ char *escape_text(const char *s)
 	return rewrite(s, rewrite_for_terminal);
 }
 
+static size_t utf8_encode(uint32_t c, char *out)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* Reads up to @max hexadecimal digits; returns how many there are. */
+static size_t read_hex(const char *s, size_t max, uint32_t *ret)
+{
+	size_t n = 0;
+
+	*ret = 0;
+	for (; n < max; n++) {
+		char low = (char)(s[n] | 0x20);
+
+		if (s[n] >= '0' && s[n] <= '9')
+			*ret = *ret << 4 | (uint32_t)(s[n] - '0');
+		else if (low >= 'a' && low <= 'f')
+			*ret = *ret << 4 | (uint32_t)(low - 'a' + 10);
+		else
+			break;
+	}
+	return n;
+}
+
+/* Reads what follows a backslash at *s, advances past it, and writes what it stands for. Returns
+ * how much that is, 0 for what escape_text() never writes. */
+static size_t unescape_one(const char **s, char *out)
+{
+	uint32_t c;
+	size_t n;
+
+	switch (*(*s)++) {
+	case '\\':
+		*out = '\\';
+		return 1;
+	case 'n':
+		*out = '\n';
+		return 1;
+	case 'r':
+		*out = '\r';
+		return 1;
+	case 't':
+		*out = '\t';
+		return 1;
+	case 'x':
+		if (read_hex(*s, 2, &c) != 2 || c == 0)
+			return 0;
+		*s += 2;
+		*out = (char)c;
+		return 1;
+	case 'u':
+		if (**s != '{')
+			return 0;
+		n = read_hex(*s + 1, 6, &c);
+		if (n == 0 || (*s)[n + 1] != '}' || c == 0 || c > 0x10ffff)
+			return 0;
+		*s += n + 2;
+		return utf8_encode(c, out);
+	default:
+		return 0;
+	}
+}
+
+char *unescape_text(const char *s)
+{
+	_cleanup_free_ char *out = malloc(strlen(s) + 1);
+	char *o = out;
+
+	while (out && *s) {
+		size_t n = 1;
+
+		if (*s == '\\') {
+			s++;
+			n = unescape_one(&s, o);
+			if (n == 0)
+				return NULL;
+		} else {
+			*o = *s++;
+		}
+		o += n;
+	}
+	if (out)
+		*o = '\0';
+	return TAKE_PTR(out);
+}
+
 char *utf8_sanitize(const char *s)
 {
 	return rewrite(s, NULL);

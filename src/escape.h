@@ -25,6 +25,9 @@ char *escape_text(const char *s);
 char *utf8_sanitize(const char *s);
 char *escape_json(const char *document);
 
+/* What escape_text() made @s of, or NULL: it did not, or out of memory. The caller frees it. */
+char *unescape_text(const char *s);
+
 /* Columns that @s, a result of escape_text(), takes on a terminal, as a count of code points: wide
  * East Asian characters, which take two, count as one. */
 size_t escaped_width(const char *s);

@@ -242,6 +242,22 @@ void policy_decide(const struct Policy *policy, const struct Device *device,
 	decide(policy, rule, device, moment, ret);
 }
 
+int policy_decide_all(const struct Policy *policy, struct Device *const *devices, size_t n,
+		      struct Decision *ret)
+{
+	_cleanup_free_ uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
+	struct Moment moment = {.admitted = admitted};
+
+	if (!admitted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		policy_decide(policy, devices[i], &moment, &ret[i]);
+		if (ret[i].by == DECIDED_BY_RULE)
+			admitted[ret[i].rule - policy_rule(policy, 0)]++;
+	}
+	return 0;
+}
+
 char *rule_name(const struct Rule *rule)
 {
 	const char *file = strrchr(rule->file, '/');

@@ -36,6 +36,11 @@ void policy_decide(const struct Policy *policy, const struct Device *device,
 void policy_decide_linear(const struct Policy *policy, const struct Device *device,
 			  const struct Moment *moment, struct Decision *ret);
 
+/* Decides over the @n devices that are there at the start, in their order, each with what the rules
+ * admit of those before it. Returns 0 or -ENOMEM. */
+int policy_decide_all(const struct Policy *policy, struct Device *const *devices, size_t n,
+		      struct Decision *ret);
+
 /* Why a rule does not match. */
 struct Mismatch {
 	const char *key; /* the key that failed, as the policy spells it; NULL: the rule matches */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <libudev.h>
+
+#include "device.h"
+
+/* All devices of the governed buses at one moment, parents before their children. `parent` of each is
+ * another one of them. */
+struct Inventory {
+	struct Device **devices; /* owned */
+	size_t n;
+	bool is_incomplete; /* a device could not be read; the log told which and why */
+};
+
+/* Reads the devices that are there, with the attributes and interfaces that @needs names. Returns 0
+ * or a negative errno. The caller calls inventory_done(), also on failure. */
+int inventory_read(struct udev *udev, const struct Needs *needs, struct Inventory *ret);
+
+/* Takes over @device, also on failure. Returns 0 or -ENOMEM. */
+int inventory_add(struct Inventory *inventory, struct Device *device);
+
+/* Finds the parent of each by its path. Before, they have none. */
+void inventory_link(struct Inventory *inventory);
+
+/* The device at @syspath, or NULL. */
+struct Device *inventory_find(const struct Inventory *inventory, const char *syspath);
+
+void inventory_done(struct Inventory *inventory);
+#define _cleanup_inventory_ _cleanup_(inventory_done)

@@ -10,6 +10,7 @@
 #include "output.h"
 #include "policy-files.h"
 #include "protection.h"
+#include "vital.h"
 
 /* Why this device cannot be decided over by hand at all, or NULL. */
 static const char *obstacle(const struct Device *device, const struct EnforceRequest *request)
@@ -158,6 +159,11 @@ int verb_apply(const struct Options *options, char *const *args)
 	manager_options.keep_user_decisions = false;
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
+	if (!options->i_know && policy_check_vital(policy) != 0) {
+		log_error("nothing was applied; --i-know applies it all the same");
+		policy_unref(policy);
+		return EXIT_REFUSED;
+	}
 	if (manager_new(policy, &manager_options, &manager) < 0)
 		return EXIT_FAILED;
 	r = manager_apply(manager);

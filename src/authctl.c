@@ -10,46 +10,87 @@
 #include "log.h"
 #include "policy-parse.h"
 
-enum { OPT_POLICY = 1, OPT_JSON = 2, OPT_DRIVER = 4, OPT_HELP = 8, OPT_VERSION = 16 };
+enum {
+	OPT_POLICY = 1,
+	OPT_JSON = 2,
+	OPT_DRIVER = 4,
+	OPT_ROOT = 8,
+	OPT_SNAPSHOT = 16,
+	OPT_EXPECT = 32,
+	OPT_I_KNOW = 64,
+	_OPT_VERB_MAX = 128,
+	OPT_HELP = 128,
+	OPT_VERSION = 256,
+};
+
+#define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
+#define ANY_NUMBER 1000000
 
 /* To add a verb: a row here, its function in a file authctl-*.c, a section in tdx-authctl(1). */
 static const struct Verb {
-	const char *name;
+	const char *name; /* one word or two */
 	const char *arguments;
-	int n_arguments;
-	int options; /* the OPT_ bits it takes */
+	int least, most; /* arguments */
+	int options;	 /* the OPT_ bits it takes */
 	verb_run_t run;
 	const char *help;
 } verbs[] = {
-	{"list", "", 0, OPT_POLICY | OPT_JSON, verb_list, "every device, its verdict and why"},
-	{"show", "DEV", 1, OPT_POLICY | OPT_JSON, verb_show, "all about one device"},
-	{"authorize", "DEV", 1, OPT_DRIVER, verb_authorize, "let a driver have the device, now"},
-	{"deny", "DEV", 1, 0, verb_deny, "take the device from its driver, now"},
-	{"freeze", "", 0, 0, verb_freeze, "no policy change and no authorizing by hand any more"},
-	{"apply", "", 0, OPT_POLICY | OPT_JSON, verb_apply, "apply the policy once to all devices"},
+	{"list", "", 0, 0, OPT_READ, verb_list, "every device, its verdict and why"},
+	{"show", "DEV", 1, 1, OPT_READ, verb_show, "all about one device"},
+	{"explain", "DEV|MODALIAS", 1, 1, OPT_READ, verb_explain,
+	 "each rule tried, and the outcome"},
+	{"why", "PATH", 1, 1, OPT_READ & ~OPT_SNAPSHOT, verb_why,
+	 "the devices behind a disk, mount or interface"},
+	{"authorize", "DEV", 1, 1, OPT_DRIVER, verb_authorize, "let a driver have the device, now"},
+	{"deny", "DEV", 1, 1, 0, verb_deny, "take the device from its driver, now"},
+	{"freeze", "", 0, 0, 0, verb_freeze, "no policy change, no authorizing by hand any more"},
+	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW, verb_apply,
+	 "apply the policy once to all devices"},
+	{"snapshot", "", 0, 0, OPT_POLICY | OPT_ROOT, verb_snapshot, "all devices, as JSON"},
+	{"diff", "SNAPSHOT", 1, 1, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_diff,
+	 "what changed since"},
+	{"policy check", "[FILE...]", 0, ANY_NUMBER, OPT_ROOT | OPT_I_KNOW, verb_policy_check,
+	 "errors, and what is hardly meant"},
+	{"policy show", "", 0, 0, OPT_POLICY | OPT_ROOT, verb_policy_show,
+	 "all files as one policy, each rule with its place"},
+	{"policy generate", "", 0, 0, OPT_SNAPSHOT, verb_policy_generate,
+	 "a policy for the devices in use"},
+	{"policy test", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_EXPECT | OPT_JSON,
+	 verb_policy_test, "the verdicts over a snapshot"},
 };
 
 static const struct option long_options[] = {
-	{"policy", required_argument, NULL, OPT_POLICY}, {"json", no_argument, NULL, OPT_JSON},
-	{"driver", required_argument, NULL, OPT_DRIVER}, {"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},	 {0},
+	{"policy", required_argument, NULL, OPT_POLICY},
+	{"root", required_argument, NULL, OPT_ROOT},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"driver", required_argument, NULL, OPT_DRIVER},
+	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
+	{"expect", required_argument, NULL, OPT_EXPECT},
+	{"i-know", no_argument, NULL, OPT_I_KNOW},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{0},
 };
 
 static void print_help(void)
 {
-	(void)printf("Usage: tdx-authctl VERB [ARGUMENT] [OPTION...]\n\n"
+	(void)printf("Usage: tdx-authctl VERB [ARGUMENT...] [OPTION...]\n\n"
 		     "Authorize the devices of a confidential guest.\n\nVerbs:\n");
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-		(void)printf("  %-10s %-4s  %s\n", verbs[i].name, verbs[i].arguments,
+		(void)printf("  %-15s %-12s  %s\n", verbs[i].name, verbs[i].arguments,
 			     verbs[i].help);
 	(void)printf("\nDEV is BUS:NAME as in list, a NAME that one device has, or a path below "
 		     "/sys.\n\n"
 		     "Options:\n"
-		     "  --policy FILE  this policy, not the drop-ins in policy.d\n"
-		     "  --driver NAME  with authorize: the only driver that may bind\n"
-		     "  --json         print JSON\n"
-		     "  -h, --help     this text\n"
-		     "  --version      the version\n\n"
+		     "  --policy FILE    this policy, not the drop-ins in policy.d\n"
+		     "  --root DIR       the drop-ins of the system in this directory\n"
+		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
+		     "  --expect FILE    with policy test: the verdicts that must come out\n"
+		     "  --driver NAME    with authorize: the only driver that may bind\n"
+		     "  --i-know         load a policy that refuses what the machine runs on\n"
+		     "  --json           print JSON\n"
+		     "  -h, --help       this text\n"
+		     "  --version        the version\n\n"
 		     "See tdx-authctl(1) and tdx-auth.policy(5).\n");
 }
 
@@ -59,15 +100,33 @@ static int usage_hint(void)
 	return EXIT_USAGE;
 }
 
-/* No guess at what was meant: the nearest verb to "help" is "deny". */
-static const struct Verb *find_verb(const char *name)
+/* Whether @words begin with the words of @name; *ret_n is how many they are. */
+static bool is_named(const char *name, int n, char *const *words, int *ret_n)
 {
-	_cleanup_free_ char *safe = escape_text(name);
+	const char *second = strchr(name, ' ');
+	size_t len = second ? (size_t)(second - name) : strlen(name);
 
-	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-		if (streq(verbs[i].name, name))
+	*ret_n = second ? 2 : 1;
+	return n >= *ret_n && strlen(words[0]) == len && memcmp(words[0], name, len) == 0 &&
+	       (!second || streq(words[1], second + 1));
+}
+
+/* No guess at what was meant: the nearest verb to "help" is "deny". */
+static const struct Verb *find_verb(int n, char *const *words, int *ret_n)
+{
+	_cleanup_free_ char *safe = escape_text(words[0]);
+	bool is_first = false;
+
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		if (is_named(verbs[i].name, n, words, ret_n))
 			return &verbs[i];
-	log_error("unknown verb \"%s\"", safe ? safe : "?");
+		is_first = is_first || (startswith(verbs[i].name, words[0]) &&
+					verbs[i].name[strlen(words[0])] == ' ');
+	}
+	if (is_first)
+		log_error("\"%s\" is the first word of several verbs", safe ? safe : "?");
+	else
+		log_error("unknown verb \"%s\"", safe ? safe : "?");
 	return NULL;
 }
 
@@ -94,7 +153,7 @@ static const char *option_name(int option)
 
 static int check_options(const struct Verb *verb, int seen)
 {
-	for (int option = OPT_POLICY; option <= OPT_DRIVER; option <<= 1)
+	for (int option = OPT_POLICY; option < _OPT_VERB_MAX; option <<= 1)
 		if ((seen & option) && !(verb->options & option)) {
 			log_error("%s does not take --%s", verb->name, option_name(option));
 			return -1;
@@ -113,28 +172,38 @@ static void block_sigchld(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static int check_arguments(const struct Verb *verb, const struct Options *options, int n)
+{
+	if (n < verb->least || n > verb->most) {
+		log_error("%s takes %s", verb->name, verb->most ? verb->arguments : "no argument");
+		return -1;
+	}
+	if (options->policy && options->root) {
+		log_error("--policy and --root exclude each other");
+		return -1;
+	}
+	if (options->driver && *options->driver && !driver_name_valid(options->driver)) {
+		log_error("\"%s\" cannot be the name of a driver", options->driver);
+		return -1;
+	}
+	return 0;
+}
+
 static int run_verb(const struct Options *options, int seen, int n, char *const *args)
 {
 	const struct Verb *verb;
+	int n_words;
 
 	if (n == 0) {
 		log_error("a verb is missing");
 		return usage_hint();
 	}
-	verb = find_verb(args[0]);
-	if (!verb || check_options(verb, seen) < 0)
+	verb = find_verb(n, args, &n_words);
+	if (!verb || check_options(verb, seen) < 0 ||
+	    check_arguments(verb, options, n - n_words) < 0)
 		return usage_hint();
-	if (n - 1 != verb->n_arguments) {
-		log_error("%s takes %s", verb->name,
-			  verb->n_arguments ? verb->arguments : "no argument");
-		return usage_hint();
-	}
-	if (options->driver && *options->driver && !driver_name_valid(options->driver)) {
-		log_error("\"%s\" cannot be the name of a driver", options->driver);
-		return EXIT_USAGE;
-	}
 	block_sigchld();
-	return verb->run(options, args + 1);
+	return verb->run(options, args + n_words);
 }
 
 int authctl_main(int argc, char **argv)
@@ -149,8 +218,20 @@ int authctl_main(int argc, char **argv)
 		case OPT_POLICY:
 			options.policy = optarg;
 			break;
+		case OPT_ROOT:
+			options.root = optarg;
+			break;
 		case OPT_DRIVER:
 			options.driver = optarg;
+			break;
+		case OPT_SNAPSHOT:
+			options.snapshot = optarg;
+			break;
+		case OPT_EXPECT:
+			options.expect = optarg;
+			break;
+		case OPT_I_KNOW:
+			options.i_know = true;
 			break;
 		case OPT_JSON:
 			options.json = true;

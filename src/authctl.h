@@ -16,8 +16,12 @@ enum {
 int exit_status_of(int error);
 
 struct Options {
-	const char *policy; /* NULL: the drop-ins */
-	const char *driver; /* NULL: not given */
+	const char *policy;   /* NULL: the drop-ins */
+	const char *root;     /* NULL: the running system's */
+	const char *driver;   /* NULL: not given */
+	const char *snapshot; /* NULL: the devices that are there */
+	const char *expect;   /* NULL: not given */
+	bool i_know;
 	bool json;
 };
 
@@ -26,10 +30,18 @@ typedef int (*verb_run_t)(const struct Options *options, char *const *args);
 
 int verb_list(const struct Options *options, char *const *args);
 int verb_show(const struct Options *options, char *const *args);
+int verb_explain(const struct Options *options, char *const *args);
+int verb_why(const struct Options *options, char *const *args);
 int verb_authorize(const struct Options *options, char *const *args);
 int verb_deny(const struct Options *options, char *const *args);
 int verb_freeze(const struct Options *options, char *const *args);
 int verb_apply(const struct Options *options, char *const *args);
+int verb_snapshot(const struct Options *options, char *const *args);
+int verb_diff(const struct Options *options, char *const *args);
+int verb_policy_check(const struct Options *options, char *const *args);
+int verb_policy_show(const struct Options *options, char *const *args);
+int verb_policy_generate(const struct Options *options, char *const *args);
+int verb_policy_test(const struct Options *options, char *const *args);
 
 /* All of tdx-authctl(1) but main(). Returns its exit status. */
 int authctl_main(int argc, char **argv);

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager.h"
 #include "policy-files.h"
+#include "vital.h"
 
 #define EXIT_USAGE 2
 
@@ -91,15 +92,23 @@ static int load(struct Source *source, struct Policy **ret)
 	return 0;
 }
 
-/* What is in force stays so where the policy cannot be read now. */
+/* What is in force stays so where the policy cannot be read now, or would take away what the
+ * machine runs on. */
 static int load_again(struct Policy **ret, void *userdata)
 {
 	struct Source *source = userdata;
-	int r = policy_load(source->file, ret);
+	_cleanup_policy_ struct Policy *policy = NULL;
+	int r = policy_load(source->file, &policy);
 
-	if (r >= 0)
-		source->is_degraded = false;
-	return r;
+	if (r < 0)
+		return r;
+	if (policy_check_vital(policy) != 0) {
+		log_error("a restart of tdx-authd loads it all the same");
+		return -EBUSY;
+	}
+	source->is_degraded = false;
+	*ret = TAKE_PTR(policy);
+	return 0;
 }
 
 int authd_main(int argc, char **argv)

@@ -80,18 +80,29 @@ static int open_by_name(const char *name, const struct Needs *needs, int *ret_di
 	return 0;
 }
 
+static int find(const char *name, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
+{
+	int r;
+
+	if (startswith(name, "/"))
+		return open_path(name, needs, ret_dirfd, ret);
+	r = open_by_bus_name(name, needs, ret_dirfd, ret);
+	return r == -ENODEV ? open_by_name(name, needs, ret_dirfd, ret) : r;
+}
+
+bool find_device_quietly(const char *name)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = -1;
+
+	return find(name, NULL, &dirfd, &device) != -ENODEV;
+}
+
 int find_device(const char *name, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
 {
 	_cleanup_free_ char *safe = escape_text(name);
-	int r;
+	int r = find(name, needs, ret_dirfd, ret);
 
-	if (startswith(name, "/")) {
-		r = open_path(name, needs, ret_dirfd, ret);
-	} else {
-		r = open_by_bus_name(name, needs, ret_dirfd, ret);
-		if (r == -ENODEV)
-			r = open_by_name(name, needs, ret_dirfd, ret);
-	}
 	if (r == -ENODEV)
 		log_error("%s: no such device; \"tdx-authctl list\" shows them all",
 			  safe ? safe : "?");

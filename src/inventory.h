@@ -5,8 +5,8 @@
 
 #include "device.h"
 
-/* All devices of the governed buses at one moment, parents before their children. `parent` of each is
- * another one of them. */
+/* All devices of the governed buses at one moment, parents before their children. `parent` of each
+ * is another one of them. */
 struct Inventory {
 	struct Device **devices; /* owned */
 	size_t n;

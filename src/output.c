@@ -44,6 +44,14 @@ static void print_rows(const struct Table *table)
 	}
 }
 
+void table_free(struct Table *table)
+{
+	for (size_t i = 0; i < table->n_cells; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	*table = (struct Table){0};
+}
+
 int table_print(struct Table *table)
 {
 	int r = table->failed ? -ENOMEM : 0;
@@ -55,10 +63,7 @@ int table_print(struct Table *table)
 		else if (ferror(stdout))
 			r = -EIO;
 	}
-	for (size_t i = 0; i < table->n_cells; i++)
-		free(table->cells[i]);
-	free(table->cells);
-	*table = (struct Table){0};
+	table_free(table);
 	return r;
 }
 

@@ -22,6 +22,8 @@ struct Table {
 void table_add(struct Table *table, const char *text);
 /* Prints the table to standard output and frees it. Returns 0, -ENOMEM, or -EIO. */
 int table_print(struct Table *table);
+/* Frees a table that is not to be printed. */
+void table_free(struct Table *table);
 
 /* Adds a string that may come from a device; NULL becomes null. Out of memory is fatal to the
  * process, as in json-c itself. */

@@ -249,28 +249,46 @@ static int load_drop_ins(struct Policy *policy, const char *root)
 	return r;
 }
 
-static int load(const char *file, const char *root, struct Policy **ret)
+/* Takes over @policy where @r is not negative; drops it else. */
+static int complete(struct Policy *policy, int r, struct Policy **ret)
 {
-	_cleanup_policy_ struct Policy *policy = policy_new();
-	int r;
+	if (r >= 0 && policy_index(policy) < 0)
+		r = refuse(-ENOMEM, "out of memory");
+	if (r < 0)
+		policy_unref(policy);
+	else
+		*ret = policy;
+	return r < 0 ? r : 0;
+}
+
+int policy_load_files(char *const *files, struct Policy **ret)
+{
+	struct Policy *policy = policy_new();
+	int r = 0;
 
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
-	r = file ? load_file(policy, NULL, file) : load_drop_ins(policy, root);
-	if (r < 0)
-		return r;
-	if (policy_index(policy) < 0)
-		return refuse(-ENOMEM, "out of memory");
-	*ret = TAKE_PTR(policy);
-	return 0;
-}
+	for (; *files; files++) {
+		int loaded = load_file(policy, NULL, *files);
 
-int policy_load(const char *file, struct Policy **ret)
-{
-	return load(file, "", ret);
+		if (r == 0)
+			r = loaded;
+	}
+	return complete(policy, r, ret);
 }
 
 int policy_load_from_root(const char *root, struct Policy **ret)
 {
-	return load(NULL, root, ret);
+	struct Policy *policy = policy_new();
+
+	if (!policy)
+		return refuse(-ENOMEM, "out of memory");
+	return complete(policy, load_drop_ins(policy, root), ret);
+}
+
+int policy_load(const char *file, struct Policy **ret)
+{
+	if (!file)
+		return policy_load_from_root("", ret);
+	return policy_load_files((char *const[]){(char *)file, NULL}, ret);
 }

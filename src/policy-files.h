@@ -16,3 +16,6 @@ int policy_load(const char *file, struct Policy **ret);
 
 /* The drop-ins below the directory @root, instead of those of the running system. */
 int policy_load_from_root(const char *root, struct Policy **ret);
+
+/* The files in the order that they are given in, ended by NULL, as one policy. */
+int policy_load_files(char *const *files, struct Policy **ret);

@@ -101,10 +101,16 @@ static int parse_listed(struct Parser *p, const struct Key *key)
 	return parse_condition(p, key, &condition, parse_listed_id, sizeof(const char *));
 }
 
+/* An attribute can be named as a key of its bus and under "attrs". */
 static int parse_attribute_globs(struct Parser *p, const struct Key *key, const char *attribute)
 {
-	int r = parse_globs(p, key, CONDITION_ATTRIBUTE, attribute);
+	const struct Condition *known = p->match->conditions.data;
+	int r;
 
+	for (size_t i = 0; i < p->match->conditions.n; i++)
+		if (known[i].type == CONDITION_ATTRIBUTE && streq(known[i].key, attribute))
+			return fail_here(p, "\"%s\" is given twice", attribute);
+	r = parse_globs(p, key, CONDITION_ATTRIBUTE, attribute);
 	return r < 0 ? r : policy_need_attribute(p->policy, attribute);
 }
 
@@ -250,7 +256,6 @@ static bool attribute_name_valid(const char *name)
 static int parse_attribute(struct Parser *p, const char *name)
 {
 	struct Key key = {.name = arena_strdup(&p->policy->arena, name)};
-	const struct Condition *known = p->match->conditions.data;
 
 	if (!key.name)
 		return -ENOMEM;
@@ -259,9 +264,6 @@ static int parse_attribute(struct Parser *p, const char *name)
 	if (reads_the_device(name))
 		return fail_here(p, "\"%s\" cannot be matched: to read it is to talk to the device",
 				 name);
-	for (size_t i = 0; i < p->match->conditions.n; i++)
-		if (known[i].type == CONDITION_ATTRIBUTE && streq(known[i].key, name))
-			return fail_here(p, "\"%s\" is given twice", name);
 	return parse_attribute_globs(p, &key, key.name);
 }
 

@@ -120,7 +120,7 @@ static void put_interfaces(struct json_object *object, const struct Device *devi
 	json_object_object_add(object, "interfaces", interfaces);
 }
 
-static struct json_object *device_object(const struct Device *device)
+struct json_object *device_to_json(const struct Device *device)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -147,7 +147,7 @@ struct json_object *snapshot_to_json(const struct Inventory *inventory)
 
 	json_object_object_add(root, "version", json_object_new_int(SNAPSHOT_VERSION));
 	for (size_t i = 0; i < inventory->n; i++)
-		(void)json_object_array_add(devices, device_object(inventory->devices[i]));
+		(void)json_object_array_add(devices, device_to_json(inventory->devices[i]));
 	json_object_object_add(root, "devices", devices);
 	return root;
 }
@@ -221,8 +221,7 @@ static int read_ids(struct Reader *reader, struct json_object *object, struct De
 	return r;
 }
 
-static int read_attributes(struct Reader *reader, struct json_object *object,
-			   struct Device *device)
+static int read_attributes(struct Reader *reader, struct json_object *object, struct Device *device)
 {
 	struct json_object *attributes;
 	int r = get(reader, object, "attributes", json_type_object, &attributes);
@@ -252,9 +251,8 @@ static int read_attributes(struct Reader *reader, struct json_object *object,
 
 static int read_interface(struct Reader *reader, struct json_object *value, uint32_t *ret)
 {
-	const char *text = json_object_is_type(value, json_type_string)
-				   ? json_object_get_string(value)
-				   : "";
+	const char *text =
+		json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 	unsigned class, subclass, protocol;
 	int end = 0;
 
@@ -266,8 +264,7 @@ static int read_interface(struct Reader *reader, struct json_object *value, uint
 	return 0;
 }
 
-static int read_interfaces(struct Reader *reader, struct json_object *object,
-			   struct Device *device)
+static int read_interfaces(struct Reader *reader, struct json_object *object, struct Device *device)
 {
 	struct json_object *list;
 	int r = get(reader, object, "interfaces", json_type_array, &list);
@@ -316,8 +313,8 @@ static int read_authorization(struct Reader *reader, struct json_object *object,
 	if (r == 0)
 		r = get_text(reader, object, "authorized_by", &by);
 	device->authorized_by = origin_from_string(by);
-	return r < 0 ? r : get_text(reader, object, "authorized_driver",
-				    &device->authorized_driver);
+	return r < 0 ? r
+		     : get_text(reader, object, "authorized_driver", &device->authorized_driver);
 }
 
 static int read_device(struct Reader *reader, struct json_object *object, struct Inventory *ret)
@@ -413,8 +410,8 @@ int snapshot_parse(const char *text, size_t size, struct Inventory *ret, char **
 
 static int read_all(const char *file, char **ret, size_t *ret_size)
 {
-	_cleanup_close_ int opened = streq(file, "-") ? -1
-						      : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_close_ int opened =
+		streq(file, "-") ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0, room = 0;
 	ssize_t n;

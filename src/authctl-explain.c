@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "chain.h"
+#include "escape.h"
+#include "find-device.h"
+#include "hardened.h"
+#include "log.h"
+#include "modalias.h"
+#include "modules.h"
+#include "output.h"
+#include "protection.h"
+#include "suggest.h"
+#include "view.h"
+
+/* --- why a rule does not fit --- */
+
+/* What the device has where the rule wants something else: a new string, NULL when there is nothing
+ * to show. */
+static char *found_instead(const struct Condition *condition, const struct Device *device)
+{
+	char *text = NULL;
+
+	switch (condition->type) {
+	case CONDITION_ID:
+		if (!device_has_id(device, condition->field))
+			return strdup("unknown");
+		return asprintf(&text, "0x%x", device->ids[condition->field]) < 0 ? NULL : text;
+	case CONDITION_NAME:
+		return device->sysname ? strdup(device->sysname) : NULL;
+	case CONDITION_MODALIAS:
+		return strdup(device->modalias ? device->modalias : "none");
+	case CONDITION_ATTRIBUTE: {
+		const char *value = device_attribute(device, condition->key);
+
+		return strdup(value ? value : "no such attribute");
+	}
+	case CONDITION_LISTED:
+		if (device->bus == BUS_ACPI)
+			return strdup(device->modalias ? device->modalias : "none");
+		return strdup(device->text_ids ? device->text_ids : "none");
+	default:
+		return NULL;
+	}
+}
+
+/* "vendor: is 0x1af4" */
+static char *mismatch_text(const struct Mismatch *mismatch, const struct Device *device)
+{
+	_cleanup_free_ char *found = NULL;
+	char *text;
+
+	if (!mismatch->condition) {
+		if (asprintf(&text, "%s: the device %s", mismatch->key,
+			     streq(mismatch->key, "when") ? "was there at start"
+							  : "is on another bus") < 0)
+			return NULL;
+		return text;
+	}
+	found = found_instead(mismatch->condition, device);
+	if (!found)
+		return asprintf(&text, "%s", mismatch->key) < 0 ? NULL : text;
+	return asprintf(&text, "%s: is %s", mismatch->key, found) < 0 ? NULL : text;
+}
+
+/* --- one device --- */
+
+struct Subject {
+	const struct View *view;
+	const struct Device *device;
+	struct Decision decision;
+	struct Verdict verdict;
+	char **modules; /* NULL: none, or unknown */
+};
+
+static void subject_done(struct Subject *subject)
+{
+	verdict_done(&subject->verdict);
+	modules_free(subject->modules);
+}
+
+/* The rules from the first to the one that decided, or to the last. */
+static size_t n_tried(const struct Subject *subject)
+{
+	const struct Policy *policy = subject->view->policy;
+
+	if (!subject->decision.rule)
+		return policy_n_rules(policy);
+	return (size_t)(subject->decision.rule - policy_rule(policy, 0)) + 1;
+}
+
+static char *rule_outcome(const struct Subject *subject, const struct Rule *rule)
+{
+	struct Mismatch mismatch;
+
+	if (rule != subject->decision.rule && !rule_matches(rule, subject->device, NULL, &mismatch))
+		return mismatch_text(&mismatch, subject->device);
+	switch (subject->decision.by) {
+	case DECIDED_BY_COUNT:
+		return strdup("fits, but admits no more devices");
+	case DECIDED_BY_FREEZE:
+		return strdup("fits, but admits none after the freeze");
+	default:
+		return strdup("fits, and decides");
+	}
+}
+
+static char *place_of(const struct Rule *rule)
+{
+	char *text;
+
+	return asprintf(&text, "%s:%u", rule->file, rule->line) < 0 ? NULL : text;
+}
+
+static void print_rules(const struct Subject *subject)
+{
+	struct Table table = {.n_columns = 4};
+	size_t n = n_tried(subject), all = policy_n_rules(subject->view->policy);
+
+	if (all == 0) {
+		(void)printf("\nThe policy has no rules.\n");
+		return;
+	}
+	(void)printf("\nRules, as they were tried:\n");
+	table_add(&table, "RULE");
+	table_add(&table, "NAME");
+	table_add(&table, "ACTION");
+	table_add(&table, "OUTCOME");
+	for (size_t i = 0; i < n; i++) {
+		const struct Rule *rule = policy_rule(subject->view->policy, i);
+		_cleanup_free_ char *place = place_of(rule), *outcome = rule_outcome(subject, rule);
+
+		table_add(&table, place);
+		table_add(&table, rule->name);
+		table_add(&table, action_to_string(rule->action));
+		table_add(&table, outcome);
+	}
+	(void)table_print(&table);
+	if (n < all)
+		(void)printf("%zu more rule%s behind it were not tried.\n", all - n,
+			     all - n == 1 ? "" : "s");
+}
+
+static const char *kernel_default(const struct Device *device, char *buffer, size_t size)
+{
+	const char *driver;
+
+	if (bus_info[device->bus].native)
+		return "the bus's own: all devices";
+	if (!hardened_find(device, &driver))
+		return "deny: not on the list of hardened devices";
+	if (!driver)
+		return "allow: on the list of hardened devices";
+	(void)snprintf(buffer, size, "allow %s: on the list of hardened devices", driver);
+	return buffer;
+}
+
+static void add_fact(struct Table *table, const char *name, const char *value)
+{
+	table_add(table, name);
+	table_add(table, value);
+}
+
+static char *join(char **words)
+{
+	size_t n = 0;
+
+	while (words && words[n])
+		n++;
+	return join_words((const char *const *)words, n);
+}
+
+static int print_text(const struct Subject *subject)
+{
+	struct Table table = {.n_columns = 2};
+	const struct Device *device = subject->device;
+	_cleanup_free_ char *name = device_name(device),
+			    *description = view_describe(subject->view, device),
+			    *modules = join(subject->modules),
+			    *outcome = verdict_text(&subject->verdict);
+	enum Protection protection = view_protection(subject->view, device->bus);
+	char buffer[128];
+	int r;
+
+	add_fact(&table, "Device:", name);
+	add_fact(&table, "What:", description);
+	add_fact(&table, "Modalias:", device->modalias);
+	add_fact(&table, "Kernel's default:", kernel_default(device, buffer, sizeof(buffer)));
+	add_fact(&table, "Modules that fit:", modules);
+	if (!subject->view->is_offline)
+		add_fact(&table, "Protection:", protection_explain(protection, device->bus));
+	add_fact(&table, "Outcome:", outcome);
+	add_fact(&table, "Why:", subject->verdict.why);
+	r = table_print(&table);
+	if (r < 0)
+		return r;
+	print_rules(subject);
+	return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+static struct json_object *rules_to_json(const struct Subject *subject)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n_tried(subject); i++) {
+		const struct Rule *rule = policy_rule(subject->view->policy, i);
+		struct json_object *object = json_object_new_object();
+		struct Mismatch mismatch = {0};
+		bool fits = rule == subject->decision.rule ||
+			    rule_matches(rule, subject->device, NULL, &mismatch);
+		_cleanup_free_ char *outcome = rule_outcome(subject, rule);
+
+		json_add_string(object, "file", rule->file);
+		json_object_object_add(object, "line", json_object_new_int64(rule->line));
+		json_add_string(object, "name", rule->name);
+		json_add_string(object, "action", action_to_string(rule->action));
+		json_object_object_add(object, "fits", json_object_new_boolean(fits));
+		json_add_string(object, "failed_key", mismatch.key);
+		json_add_string(object, "outcome", outcome);
+		(void)json_object_array_add(list, object);
+	}
+	return list;
+}
+
+static int print_json(const struct Subject *subject)
+{
+	struct json_object *root = json_object_new_object();
+	struct json_object *modules = json_object_new_array();
+	_cleanup_free_ char *name = device_name(subject->device);
+	char buffer[128];
+
+	for (char **module = subject->modules; module && *module; module++)
+		(void)json_object_array_add(modules, json_object_new_string(*module));
+	json_add_string(root, "device", name);
+	json_add_string(root, "modalias", subject->device->modalias);
+	json_add_string(root, "kernel_default",
+			kernel_default(subject->device, buffer, sizeof(buffer)));
+	json_object_object_add(root, "modules", modules);
+	json_object_object_add(root, "rules", rules_to_json(subject));
+	json_add_string(root, "outcome", subject->verdict.word);
+	json_add_string(root, "driver", subject->verdict.driver);
+	json_add_string(root, "why", subject->verdict.why);
+	return json_print(root);
+}
+
+static int explain(const struct Options *options, struct Subject *subject)
+{
+	int r = verdict_of(subject->device, &subject->decision,
+			   subject->view->mode == PROTECTION_AUDIT, &subject->verdict);
+
+	if (r < 0)
+		return finish(r, "explain");
+	if (subject->device->modalias &&
+	    modules_for(subject->device->modalias, &subject->modules) < 0)
+		subject->modules = NULL;
+	return finish(options->json ? print_json(subject) : print_text(subject), "print");
+}
+
+static int explain_modalias(const struct Options *options, const struct View *view,
+			    const struct Device *device)
+{
+	_cleanup_(subject_done) struct Subject subject = {.view = view, .device = device};
+
+	policy_decide(view->policy, device, NULL, &subject.decision);
+	return explain(options, &subject);
+}
+
+int verb_explain(const struct Options *options, char *const *args)
+{
+	_cleanup_view_ struct View view = {0};
+	_cleanup_device_ struct Device *made_up = NULL;
+	_cleanup_(subject_done) struct Subject subject = {.view = &view};
+	int r;
+
+	if (view_open(&view, options) < 0)
+		return EXIT_FAILED;
+	/* the name of a device that is there goes before a modalias */
+	if (!find_device_quietly(args[0]) && device_from_modalias(args[0], &made_up) == 0 &&
+	    (made_up->have_ids || made_up->bus >= BUS_ACPI))
+		return explain_modalias(options, &view, made_up);
+	r = view_find(&view, options, args[0], &subject.device);
+	if (r < 0)
+		return exit_status_of(r);
+	subject.decision = view.decisions[view_number(&view, subject.device)];
+	return explain(options, &subject);
+}
+
+/* --- why --- */
+
+struct Chains {
+	const struct View *view;
+	struct Table table;
+	struct json_object *json; /* NULL: text */
+	unsigned n;
+};
+
+static int add_link(struct Chains *chains, const struct Device *device)
+{
+	_cleanup_free_ char *name = device_name(device),
+			    *description = view_describe(chains->view, device), *text = NULL;
+	struct Verdict verdict;
+	int r = view_verdict(chains->view, view_number(chains->view, device), &verdict);
+
+	if (r < 0)
+		return r;
+	text = verdict_text(&verdict);
+	if (chains->json) {
+		struct json_object *object = json_object_new_object();
+
+		json_add_string(object, "device", name);
+		json_add_string(object, "driver", device->driver);
+		json_add_string(object, "verdict", text);
+		json_add_string(object, "why", verdict.why);
+		(void)json_object_array_add(chains->json, object);
+	} else {
+		table_add(&chains->table, name);
+		table_add(&chains->table, description);
+		table_add(&chains->table, device->driver);
+		table_add(&chains->table, authorized_word(device));
+		table_add(&chains->table, text);
+		table_add(&chains->table, verdict.why);
+	}
+	verdict_done(&verdict);
+	return 0;
+}
+
+static int on_end(const char *syspath, void *userdata)
+{
+	struct Chains *chains = userdata;
+	const struct Device *device = chain_device(&chains->view->inventory, syspath);
+	int r = 0;
+
+	chains->n += device != NULL;
+	for (; r >= 0 && device; device = device->parent)
+		r = add_link(chains, device);
+	return r;
+}
+
+int verb_why(const struct Options *options, char *const *args)
+{
+	static const char *const heading[] = {"DEVICE",	    "WHAT",    "DRIVER",
+					      "AUTHORIZED", "VERDICT", "WHY"};
+	_cleanup_view_ struct View view = {0};
+	_cleanup_free_ char *safe = escape_text(args[0]);
+	struct Chains chains = {.view = &view, .table.n_columns = ELEMENTSOF(heading)};
+	int r;
+
+	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
+		return EXIT_FAILED;
+	chains.json = options->json ? json_object_new_array() : NULL;
+	for (size_t i = 0; !chains.json && i < ELEMENTSOF(heading); i++)
+		table_add(&chains.table, heading[i]);
+	r = chain_find(args[0], on_end, &chains);
+	if (r >= 0 && chains.n == 0) {
+		log_error("%s: hangs on no device of a bus that policy governs", safe ? safe : "?");
+		r = -ENODEV;
+	} else if (r == -ENODEV) {
+		log_error("%s: no block device, mount or network interface", safe ? safe : "?");
+	}
+	if (r < 0) {
+		table_free(&chains.table);
+		json_object_put(chains.json);
+		return r == -ENODEV ? EXIT_NO_DEVICE : finish(r, "follow the chain");
+	}
+	return finish(chains.json ? json_print(chains.json) : table_print(&chains.table), "print");
+}

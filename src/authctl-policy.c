@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "escape.h"
+#include "generate.h"
+#include "glob.h"
+#include "lint.h"
+#include "log.h"
+#include "modules.h"
+#include "output.h"
+#include "policy-files.h"
+#include "policy-parse.h"
+#include "policy-write.h"
+#include "view.h"
+#include "vital.h"
+
+/* --- check --- */
+
+static void print_warning(const struct Rule *rule, const char *message, void *userdata)
+{
+	_cleanup_free_ char *safe = escape_text(message), *name = escape_text(rule->name);
+
+	(void)userdata;
+	(void)printf("%s:%u: %s%s%s\n", rule->file, rule->line, name && *name ? name : "",
+		     name && *name ? ": " : "", safe ? safe : "out of memory");
+}
+
+static int load_checked(const struct Options *options, char *const *files, struct Policy **ret)
+{
+	if (files[0])
+		return policy_load_files(files, ret);
+	return options->root ? policy_load_from_root(options->root, ret) : policy_load(NULL, ret);
+}
+
+static const struct Condition *exact_id(const struct Match *match, enum IdField field)
+{
+	for (uint32_t i = 0; i < match->n_conditions; i++) {
+		const struct Condition *c = &match->conditions[i];
+
+		if (c->type == CONDITION_ID && c->field == field && c->n == 1 &&
+		    c->numbers[0].mask == UINT32_MAX)
+			return c;
+	}
+	return NULL;
+}
+
+/* The modalias of a device with the ids of @rule, of no class and no subsystem: NULL where it does
+ * not name both ids. */
+static char *modalias_of_rule(const struct Rule *rule)
+{
+	const struct Condition *vendor = exact_id(&rule->match, ID_VENDOR),
+			       *device = exact_id(&rule->match, ID_DEVICE);
+	char *text = NULL;
+	int n = -1;
+
+	if (!device || (!vendor && rule->match.bus != BUS_VIRTIO))
+		return NULL;
+	if (rule->match.bus == BUS_PCI)
+		n = asprintf(&text, "pci:v%08Xd%08Xsv00000000sd00000000bc00sc00i00",
+			     vendor->numbers[0].value, device->numbers[0].value);
+	else if (rule->match.bus == BUS_VIRTIO)
+		n = asprintf(&text, "virtio:d%08Xv%08X", device->numbers[0].value,
+			     vendor ? vendor->numbers[0].value : 0);
+	return n < 0 ? NULL : text;
+}
+
+/* Rules that give a device of which no module of this kernel knows the ids. One by class may still
+ * do, and so may a driver that is built in, which modules.alias does not tell. */
+static int warn_of_unknown_ids(const struct Policy *policy)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < policy_n_rules(policy); i++) {
+		const struct Rule *rule = policy_rule(policy, i);
+		_cleanup_free_ char *modalias =
+			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
+		char **modules = NULL;
+
+		if (modalias && modules_for(modalias, &modules) == 0) {
+			print_warning(rule,
+				      "no module of the running kernel knows these ids; a driver "
+				      "that is built in, or goes by the class, may",
+				      NULL);
+			n++;
+		}
+		modules_free(modules);
+	}
+	return n;
+}
+
+/* A policy for another machine says nothing about this one. */
+static bool is_for_this_machine(const struct Options *options)
+{
+	return !options->root;
+}
+
+int verb_policy_check(const struct Options *options, char *const *args)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+	int warnings, refused = 0;
+
+	if (load_checked(options, args, &policy) < 0)
+		return EXIT_FAILED;
+	warnings = policy_lint(policy, print_warning, NULL);
+	if (warnings < 0)
+		return finish(warnings, "check");
+	if (is_for_this_machine(options)) {
+		warnings += warn_of_unknown_ids(policy);
+		refused = policy_check_vital(policy);
+	}
+	(void)printf("%zu rule%s in %zu file%s, %d warning%s\n", policy_n_rules(policy),
+		     policy_n_rules(policy) == 1 ? "" : "s", policy->file_vector.n,
+		     policy->file_vector.n == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
+	if (fflush(stdout) != 0 || refused < 0)
+		return EXIT_FAILED;
+	return refused > 0 && !options->i_know ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* --- show --- */
+
+int verb_policy_show(const struct Options *options, char *const *args)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+	int r = options->root ? policy_load_from_root(options->root, &policy)
+			      : policy_load(options->policy, &policy);
+
+	(void)args;
+	if (r < 0)
+		return EXIT_FAILED;
+	policy_write(stdout, policy);
+	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* --- generate --- */
+
+int verb_policy_generate(const struct Options *options, char *const *args)
+{
+	_cleanup_view_ struct View view = {0};
+	int r;
+
+	(void)args;
+	r = view_open_all(&view, options);
+	if (r >= 0)
+		r = policy_generate(stdout, &view);
+	return finish(r, "generate");
+}
+
+/* --- test --- */
+
+/* "DEVICE VERDICT [DRIVER]", as the table that policy test prints. */
+struct Expected {
+	char device[256], word[16], driver[POLICY_DRIVER_MAX + 1];
+	unsigned line;
+};
+
+static int read_expected(const char *file, struct Vector *ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	unsigned number = 0;
+
+	if (!f) {
+		log_error("%s: %s", file, strerror(errno));
+		return -errno;
+	}
+	while (getline(&line, &size, f) > 0) {
+		struct Expected expected = {.line = ++number, .driver = "-"};
+		int n = sscanf(line, "%255s %15s %63s", expected.device, expected.word,
+			       expected.driver);
+
+		if (n <= 0 || expected.device[0] == '#' || streq(expected.device, "DEVICE"))
+			continue;
+		if (n == 1 || glob_problem(expected.device)) {
+			log_error("%s:%u: a line is a device, or a glob, and a verdict", file,
+				  number);
+			return -EBADMSG;
+		}
+		if (vector_add(ret, &expected, sizeof(expected)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const struct Expected *find_expected(const struct Vector *all, const char *device)
+{
+	const struct Expected *expected = all->data;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (glob_match(expected[i].device, device))
+			return &expected[i];
+	return NULL;
+}
+
+/* Compares the verdict over one device. Returns whether it is as expected. */
+static bool is_as_expected(const char *file, const struct Vector *all, const char *name,
+			   const struct Verdict *verdict)
+{
+	const struct Expected *expected = find_expected(all, name);
+	const char *driver = verdict->driver ? verdict->driver : "-";
+
+	if (!expected) {
+		log_error("%s: no line for %s, which is \"%s\"", file, name, verdict->word);
+		return false;
+	}
+	if (streq(expected->word, verdict->word) && streq(expected->driver, driver))
+		return true;
+	log_error("%s:%u: %s is \"%s %s\", not \"%s %s\": %s", file, expected->line, name,
+		  verdict->word, driver, expected->word, expected->driver, verdict->why);
+	return false;
+}
+
+struct Report {
+	const struct Options *options;
+	struct Vector expected;
+	struct Table table;
+	struct json_object *json;
+	unsigned differences;
+};
+
+static int report(struct Report *report, const struct View *view, size_t number)
+{
+	_cleanup_free_ char *name = device_name(view->inventory.devices[number]),
+			    *safe = escape_text(name);
+	struct Verdict verdict;
+	int r = safe ? view_verdict(view, number, &verdict) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	if (report->options->expect &&
+	    !is_as_expected(report->options->expect, &report->expected, safe, &verdict))
+		report->differences++;
+	if (report->json) {
+		struct json_object *object = json_object_new_object();
+
+		json_add_string(object, "device", name);
+		json_add_string(object, "verdict", verdict.word);
+		json_add_string(object, "driver", verdict.driver);
+		json_add_string(object, "why", verdict.why);
+		(void)json_object_array_add(report->json, object);
+	} else {
+		table_add(&report->table, name);
+		table_add(&report->table, verdict.word);
+		table_add(&report->table, verdict.driver);
+		table_add(&report->table, verdict.why);
+	}
+	verdict_done(&verdict);
+	return 0;
+}
+
+/* A verdict that was expected of a device that the snapshot has not. */
+static void check_missing(struct Report *report, const struct View *view)
+{
+	const struct Expected *expected = report->expected.data;
+
+	for (size_t i = 0; i < report->expected.n; i++) {
+		bool found = !glob_is_literal(expected[i].device);
+
+		for (size_t j = 0; j < view->inventory.n && !found; j++) {
+			_cleanup_free_ char *name = device_name(view->inventory.devices[j]),
+					    *safe = escape_text(name);
+
+			found = safe && streq(safe, expected[i].device);
+		}
+		if (found)
+			continue;
+		log_error("%s:%u: %s is not in the snapshot", report->options->expect,
+			  expected[i].line, expected[i].device);
+		report->differences++;
+	}
+}
+
+static int test(struct Report *result, const struct View *view)
+{
+	static const char *const heading[] = {"DEVICE", "VERDICT", "DRIVER", "WHY"};
+	int r = 0;
+
+	if (result->options->expect)
+		r = read_expected(result->options->expect, &result->expected);
+	result->table.n_columns = ELEMENTSOF(heading);
+	for (size_t i = 0; !result->json && i < ELEMENTSOF(heading); i++)
+		table_add(&result->table, heading[i]);
+	for (size_t i = 0; r >= 0 && i < view->inventory.n; i++)
+		r = report(result, view, i);
+	check_missing(result, view);
+	if (r < 0) {
+		table_free(&result->table);
+		json_object_put(result->json);
+		return r;
+	}
+	return result->json ? json_print(result->json) : table_print(&result->table);
+}
+
+int verb_policy_test(const struct Options *options, char *const *args)
+{
+	_cleanup_view_ struct View view = {0};
+	struct Report result = {.options = options};
+	int r;
+
+	(void)args;
+	if (!options->snapshot) {
+		log_error("policy test takes --snapshot FILE");
+		return EXIT_USAGE;
+	}
+	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
+		return EXIT_FAILED;
+	result.json = options->json ? json_object_new_array() : NULL;
+	r = test(&result, &view);
+	vector_done(&result.expected);
+	if (r < 0)
+		return finish(r, "test");
+	return result.differences > 0 ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "escape.h"
+#include "log.h"
+#include "output.h"
+#include "snapshot.h"
+#include "view.h"
+
+/* The devices that are there, with all that a snapshot holds of them. */
+static int take(struct View *view, const struct Options *options)
+{
+	_cleanup_(needs_done) struct Needs needs = {0};
+	int r = view_open(view, options);
+
+	if (r < 0)
+		return r;
+	r = snapshot_needs(view->policy, &needs);
+	if (r >= 0)
+		r = inventory_read(view->udev, &needs, &view->inventory);
+	if (r < 0)
+		log_error("cannot read the devices: %s", strerror(-r));
+	return r;
+}
+
+int verb_snapshot(const struct Options *options, char *const *args)
+{
+	_cleanup_view_ struct View view = {0};
+	int r;
+
+	(void)args;
+	if (take(&view, options) < 0)
+		return EXIT_FAILED;
+	r = finish(json_print(snapshot_to_json(&view.inventory)), "print");
+	return view.inventory.is_incomplete ? EXIT_FAILED : r;
+}
+
+/* --- diff --- */
+
+struct Diff {
+	struct json_object *json; /* NULL: text */
+	unsigned n;
+};
+
+static void add_change(struct Diff *diff, const char *change, const struct Device *device,
+		       const char *key, const char *before, const char *after)
+{
+	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
+			    *old = escape_text(before), *new = escape_text(after),
+			    *safe_key = escape_text(key);
+
+	diff->n++;
+	if (diff->json) {
+		struct json_object *object = json_object_new_object();
+
+		json_add_string(object, "change", change);
+		json_add_string(object, "device", name);
+		json_add_string(object, "syspath", device->syspath);
+		if (key) {
+			json_add_string(object, "key", key);
+			json_add_string(object, "before", before);
+			json_add_string(object, "after", after);
+		}
+		(void)json_object_array_add(diff->json, object);
+	} else if (key) {
+		(void)printf("changed %s %s: %s -> %s\n", safe ? safe : "?",
+			     safe_key ? safe_key : "?", before && old ? old : "none",
+			     after && new ? new : "none");
+	} else {
+		(void)printf("%s %s\n", change, safe ? safe : "?");
+	}
+}
+
+/* A value of the JSON form as text, or NULL. Both sides are escaped the same. */
+static const char *value_text(struct json_object *value)
+{
+	return value ? json_object_get_string(value) : NULL;
+}
+
+static void diff_value(struct Diff *diff, const struct Device *device, const char *key,
+		       struct json_object *before, struct json_object *after);
+
+/* The keys of two objects: those of the one, then those that the other alone has. */
+static void diff_objects(struct Diff *diff, const struct Device *device, struct json_object *before,
+			 struct json_object *after)
+{
+	json_object_object_foreach(before, key, value)
+	{
+		struct json_object *other = NULL;
+
+		(void)json_object_object_get_ex(after, key, &other);
+		diff_value(diff, device, key, value, other);
+	}
+	json_object_object_foreach(after, new_key, new_value)
+	{
+		if (!json_object_object_get_ex(before, new_key, NULL))
+			diff_value(diff, device, new_key, NULL, new_value);
+	}
+}
+
+static void diff_value(struct Diff *diff, const struct Device *device, const char *key,
+		       struct json_object *before, struct json_object *after)
+{
+	if (before && after && json_object_is_type(before, json_type_object))
+		diff_objects(diff, device, before, after);
+	else if (!json_object_equal(before, after))
+		add_change(diff, "changed", device, key, value_text(before), value_text(after));
+}
+
+static void diff_device(struct Diff *diff, const struct Device *before, const struct Device *after)
+{
+	struct json_object *old = device_to_json(before), *new = device_to_json(after);
+
+	diff_objects(diff, after, old, new);
+	json_object_put(old);
+	json_object_put(new);
+}
+
+static void diff_inventories(struct Diff *diff, const struct Inventory *before,
+			     const struct Inventory *after)
+{
+	for (size_t i = 0; i < before->n; i++)
+		if (!inventory_find(after, before->devices[i]->syspath))
+			add_change(diff, "removed", before->devices[i], NULL, NULL, NULL);
+	for (size_t i = 0; i < after->n; i++) {
+		const struct Device *old = inventory_find(before, after->devices[i]->syspath);
+
+		if (old)
+			diff_device(diff, old, after->devices[i]);
+		else
+			add_change(diff, "added", after->devices[i], NULL, NULL, NULL);
+	}
+}
+
+int verb_diff(const struct Options *options, char *const *args)
+{
+	_cleanup_inventory_ struct Inventory before = {0};
+	_cleanup_view_ struct View view = {0};
+	struct Diff diff = {0};
+	int r = snapshot_load(args[0], &before);
+
+	if (r < 0 || take(&view, options) < 0)
+		return EXIT_FAILED;
+	diff.json = options->json ? json_object_new_array() : NULL;
+	diff_inventories(&diff, &before, &view.inventory);
+	r = diff.json ? json_print(diff.json) : fflush(stdout) == 0 ? 0 : -errno;
+	if (r < 0)
+		return finish(r, "print");
+	return diff.n > 0 || view.inventory.is_incomplete ? EXIT_FAILED : EXIT_DONE;
+}

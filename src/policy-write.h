@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdio.h>
+
+#include "policy.h"
+
+/* Writes @policy in its own language, one rule after the other, each under a comment with the place
+ * that it stands at; what is read from it decides as @policy does. */
+void policy_write(FILE *file, const struct Policy *policy);
+
+/* Writes @s as a scalar, in quotes, with escapes where it needs them. */
+void yaml_write_text(FILE *file, const char *s);

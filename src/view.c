@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "view.h"
+
+#include <errno.h>
+
+#include "escape.h"
+#include "find-device.h"
+#include "log.h"
+#include "policy-files.h"
+#include "protection.h"
+#include "snapshot.h"
+#include "udev.h"
+
+/* Opens what a view needs beside a policy. */
+static int open_machine(struct View *view)
+{
+	view->udev = udev_new();
+	if (!view->udev)
+		return -ENOMEM;
+	view->hwdb = udev_hwdb_new(view->udev);
+	view->mode = kernel_mode();
+	return 0;
+}
+
+int view_open(struct View *view, const struct Options *options)
+{
+	int r = open_machine(view);
+
+	if (r < 0)
+		return r;
+	if (options->root)
+		return policy_load_from_root(options->root, &view->policy);
+	return policy_load(options->policy, &view->policy);
+}
+
+static int decide(struct View *view)
+{
+	view->decisions = calloc(view->inventory.n + 1, sizeof(*view->decisions));
+	if (!view->decisions)
+		return -ENOMEM;
+	return policy_decide_all(view->policy, view->inventory.devices, view->inventory.n,
+				 view->decisions);
+}
+
+static int read_devices(struct View *view, const struct Options *options, const struct Needs *needs)
+{
+	int r;
+
+	view->is_offline = options->snapshot;
+	if (options->snapshot)
+		return snapshot_load(options->snapshot, &view->inventory);
+	r = inventory_read(view->udev, needs, &view->inventory);
+	if (r < 0)
+		log_error("cannot enumerate devices: %s", strerror(-r));
+	return r;
+}
+
+int view_open_all(struct View *view, const struct Options *options)
+{
+	_cleanup_(needs_done) struct Needs needs = {0};
+	int r = open_machine(view);
+
+	if (r < 0)
+		return r;
+	view->policy = policy_new();
+	if (!view->policy || snapshot_needs(view->policy, &needs) < 0)
+		return -ENOMEM;
+	return read_devices(view, options, &needs);
+}
+
+int view_read(struct View *view, const struct Options *options)
+{
+	int r = read_devices(view, options, &view->policy->needs);
+
+	if (r < 0)
+		return r;
+	r = decide(view);
+	if (r < 0)
+		log_error("out of memory");
+	return r;
+}
+
+/* "BUS:NAME", a name that one of them has, or a path. */
+static int find_in_snapshot(const struct View *view, const char *name, const struct Device **ret)
+{
+	const struct Device *found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		const struct Device *device = view->inventory.devices[i];
+		_cleanup_free_ char *full = device_name(device);
+
+		if (!full)
+			return -ENOMEM;
+		if (streq(full, name) || streq(device->syspath, name)) {
+			*ret = device;
+			return 0;
+		}
+		if (streq(device->sysname, name)) {
+			found = device;
+			n++;
+		}
+	}
+	*ret = found;
+	return n == 1 ? 0 : n == 0 ? -ENODEV : -ENOTUNIQ;
+}
+
+int view_find(struct View *view, const struct Options *options, const char *name,
+	      const struct Device **ret)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_free_ char *safe = escape_text(name);
+	_cleanup_close_ int dirfd = -1;
+	int r = options->snapshot ? 0 : find_device(name, NULL, &dirfd, &device);
+
+	if (r < 0)
+		return r;
+	r = view_read(view, options);
+	if (r < 0)
+		return r;
+	if (options->snapshot) {
+		r = find_in_snapshot(view, name, ret);
+	} else {
+		*ret = inventory_find(&view->inventory, device->syspath);
+		r = *ret ? 0 : -ENODEV;
+	}
+	if (r < 0)
+		log_error("%s: %s", safe ? safe : "?",
+			  r == -ENODEV ? "no such device" : "several devices have that name");
+	return r;
+}
+
+void view_done(struct View *view)
+{
+	inventory_done(&view->inventory);
+	free(view->decisions);
+	policy_unref(view->policy);
+	udev_hwdb_unref(view->hwdb);
+	udev_unref(view->udev);
+}
+
+char *view_describe(const struct View *view, const struct Device *device)
+{
+	return udev_describe(view->hwdb, device);
+}
+
+int view_verdict(const struct View *view, size_t number, struct Verdict *ret)
+{
+	return verdict_of(view->inventory.devices[number], &view->decisions[number],
+			  view->mode == PROTECTION_AUDIT, ret);
+}
+
+size_t view_number(const struct View *view, const struct Device *device)
+{
+	size_t number = 0;
+
+	while (view->inventory.devices[number] != device)
+		number++;
+	return number;
+}
+
+enum Protection view_protection(const struct View *view, enum Bus bus)
+{
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		const struct Device *device = view->inventory.devices[i];
+
+		if (device->bus != bus || device->authorized < 0)
+			continue;
+		/* native: the bus's own attribute; _INVALID: the older vendor attribute */
+		if (bus_info[bus].native || view->mode == _PROTECTION_INVALID)
+			return PROTECTION_KERNEL;
+		return view->mode;
+	}
+	return PROTECTION_NONE;
+}
+
+bool view_has_bus(const struct View *view, enum Bus bus)
+{
+	for (size_t i = 0; i < view->inventory.n; i++)
+		if (view->inventory.devices[i]->bus == bus)
+			return true;
+	return false;
+}
+
+const char *authorized_word(const struct Device *device)
+{
+	return device->authorized < 0 ? NULL : device->authorized ? "yes" : "no";
+}
+
+char *verdict_text(const struct Verdict *verdict)
+{
+	char *text;
+
+	if (!verdict->driver)
+		return strdup(verdict->word);
+	return asprintf(&text, "%s %s", verdict->word, verdict->driver) < 0 ? NULL : text;
+}
+
+int finish(int r, const char *what)
+{
+	if (r >= 0)
+		return EXIT_DONE;
+	log_error("cannot %s: %s", what, strerror(-r));
+	return EXIT_FAILED;
+}

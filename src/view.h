@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "authctl.h"
+#include "inventory.h"
+#include "verdict.h"
+
+/* What a verb that only reads looks at: the policy, the devices, and what it decides over them. */
+struct View {
+	struct udev *udev;
+	struct udev_hwdb *hwdb; /* NULL where the database is not installed */
+	struct Policy *policy;
+	struct Inventory inventory;
+	struct Decision *decisions; /* over each device, in the order of the inventory */
+	enum Protection mode;	    /* of the kernel's device authorization */
+	bool is_offline;	    /* the devices are those of a snapshot */
+};
+
+/* Reads the policy that @options name. Returns 0 or a negative errno after the log told why. The
+ * caller calls view_done() in each case. */
+int view_open(struct View *view, const struct Options *options);
+
+/* Reads the devices that are there, or those of options->snapshot, and decides over them. Returns 0
+ * or a negative errno after the log told why. */
+int view_read(struct View *view, const struct Options *options);
+
+/* For verbs that judge by no policy: the devices, with all that policies could ask of them. */
+int view_open_all(struct View *view, const struct Options *options);
+
+/* The same as view_read(), and the device among them that a person means by @name. Returns 0, or
+ * what find_device() returns, after the log told why. */
+int view_find(struct View *view, const struct Options *options, const char *name,
+	      const struct Device **ret);
+
+void view_done(struct View *view);
+#define _cleanup_view_ _cleanup_(view_done)
+
+/* What the device is, for people, not escaped: a new string, "" if nothing is known; NULL when out
+ * of memory. */
+char *view_describe(const struct View *view, const struct Device *device);
+
+/* The verdict over the device at @number. Returns 0 or -ENOMEM. */
+int view_verdict(const struct View *view, size_t number, struct Verdict *ret);
+
+/* The number of @device in the inventory. */
+size_t view_number(const struct View *view, const struct Device *device);
+
+/* How far a refusal on @bus holds. */
+enum Protection view_protection(const struct View *view, enum Bus bus);
+bool view_has_bus(const struct View *view, enum Bus bus);
+
+/* "yes", "no", or NULL where the kernel has no means. */
+const char *authorized_word(const struct Device *device);
+
+/* "allow virtio-pci": a new string, NULL when out of memory. */
+char *verdict_text(const struct Verdict *verdict);
+
+/* Logs why @what could not be done, where @r is negative, and returns the exit status. */
+int finish(int r, const char *what);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vital.h"
+
+#include <errno.h>
+#include <libudev.h>
+
+#include "chain.h"
+#include "escape.h"
+#include "log.h"
+#include "match.h"
+#include "udev.h"
+
+DEFINE_TRIVIAL_CLEANUP(struct udev *, udev_unref)
+
+struct Check {
+	const struct Policy *policy;
+	struct Inventory inventory;
+	struct Decision *decisions;
+	int refused;
+};
+
+static void check_done(struct Check *check)
+{
+	inventory_done(&check->inventory);
+	free(check->decisions);
+}
+
+static size_t number_of(const struct Check *check, const struct Device *device)
+{
+	size_t number = 0;
+
+	while (check->inventory.devices[number] != device)
+		number++;
+	return number;
+}
+
+static int report(struct Check *check, const struct Device *device, const char *what,
+		  const struct Decision *decision)
+{
+	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
+			    *source = decision_source(decision, device->bus),
+			    *safe_source = escape_text(source);
+
+	if (!name || !safe || !source || !safe_source)
+		return -ENOMEM;
+	log_error("%s: %s would be refused, and %s is behind it", safe_source, safe, what);
+	check->refused++;
+	return 0;
+}
+
+static int on_vital(const char *syspath, const char *what, void *userdata)
+{
+	struct Check *check = userdata;
+	const struct Device *device = chain_device(&check->inventory, syspath);
+	int r = 0;
+
+	for (; r >= 0 && device; device = device->parent) {
+		const struct Decision *decision = &check->decisions[number_of(check, device)];
+
+		/* one that is refused already, or has no driver, carries nothing */
+		if (!action_gives(decision->action) && !device_exempt(device) &&
+		    device->authorized != 0 && device->driver)
+			r = report(check, device, what, decision);
+	}
+	return r;
+}
+
+int policy_check_vital(const struct Policy *policy)
+{
+	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
+	_cleanup_(check_done) struct Check check = {.policy = policy};
+	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
+
+	if (r >= 0) {
+		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
+		r = check.decisions ? policy_decide_all(policy, check.inventory.devices,
+							check.inventory.n, check.decisions)
+				    : -ENOMEM;
+	}
+	if (r >= 0)
+		r = chain_find_vital(on_vital, &check);
+	if (r < 0) {
+		log_error("cannot tell what the machine runs on: %s", strerror(-r));
+		return r;
+	}
+	return check.refused;
+}

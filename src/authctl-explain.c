@@ -71,6 +71,7 @@ struct Subject {
 	struct Decision decision;
 	struct Verdict verdict;
 	char **modules; /* NULL: none, or unknown */
+	bool is_there;	/* not made up of a modalias, nor of a snapshot */
 };
 
 static void subject_done(struct Subject *subject)
@@ -155,6 +156,18 @@ static const char *kernel_default(const struct Device *device, char *buffer, siz
 	return buffer;
 }
 
+/* What holds the device to the outcome. */
+static const char *backend(const struct Device *device)
+{
+	if (device->authorized < 0)
+		return "none: the device has no attribute \"authorized\"";
+	if (bus_info[device->bus].native)
+		return "the bus's own \"authorized\"";
+	if (device->authorized_by == _ORIGIN_INVALID)
+		return "the older vendor attribute \"authorized\"";
+	return "the kernel's device authorization";
+}
+
 static void add_fact(struct Table *table, const char *name, const char *value)
 {
 	table_add(table, name);
@@ -187,8 +200,10 @@ static int print_text(const struct Subject *subject)
 	add_fact(&table, "Modalias:", device->modalias);
 	add_fact(&table, "Kernel's default:", kernel_default(device, buffer, sizeof(buffer)));
 	add_fact(&table, "Modules that fit:", modules);
-	if (!subject->view->is_offline)
+	if (subject->is_there) {
+		add_fact(&table, "Backend:", backend(device));
 		add_fact(&table, "Protection:", protection_explain(protection, device->bus));
+	}
 	add_fact(&table, "Outcome:", outcome);
 	add_fact(&table, "Why:", subject->verdict.why);
 	r = table_print(&table);
@@ -237,6 +252,7 @@ static int print_json(const struct Subject *subject)
 			kernel_default(subject->device, buffer, sizeof(buffer)));
 	json_object_object_add(root, "modules", modules);
 	json_object_object_add(root, "rules", rules_to_json(subject));
+	json_add_string(root, "backend", subject->is_there ? backend(subject->device) : NULL);
 	json_add_string(root, "outcome", subject->verdict.word);
 	json_add_string(root, "driver", subject->verdict.driver);
 	json_add_string(root, "why", subject->verdict.why);
@@ -281,7 +297,8 @@ int verb_explain(const struct Options *options, char *const *args)
 	r = view_find(&view, options, args[0], &subject.device);
 	if (r < 0)
 		return exit_status_of(r);
-	subject.decision = view.decisions[view_number(&view, subject.device)];
+	subject.is_there = !options->snapshot;
+	subject.decision = view.decisions[inventory_number(&view.inventory, subject.device)];
 	return explain(options, &subject);
 }
 
@@ -299,7 +316,8 @@ static int add_link(struct Chains *chains, const struct Device *device)
 	_cleanup_free_ char *name = device_name(device),
 			    *description = view_describe(chains->view, device), *text = NULL;
 	struct Verdict verdict;
-	int r = view_verdict(chains->view, view_number(chains->view, device), &verdict);
+	int r = view_verdict(chains->view, inventory_number(&chains->view->inventory, device),
+			     &verdict);
 
 	if (r < 0)
 		return r;

@@ -230,7 +230,7 @@ int verb_show(const struct Options *options, char *const *args)
 	r = view_find(&view, options, args[0], &device);
 	if (r < 0)
 		return exit_status_of(r);
-	r = row_fill(&row, &view, view_number(&view, device));
+	r = row_fill(&row, &view, inventory_number(&view.inventory, device));
 	if (r < 0)
 		return finish(r, "show the device");
 	if (device->modalias && modules_for(device->modalias, &modules) < 0)

@@ -63,6 +63,15 @@ struct Device *inventory_find(const struct Inventory *inventory, const char *sys
 	return find(inventory, syspath, strlen(syspath));
 }
 
+size_t inventory_number(const struct Inventory *inventory, const struct Device *device)
+{
+	size_t number = 0;
+
+	while (inventory->devices[number] != device)
+		number++;
+	return number;
+}
+
 /* In the order of paths a device comes before those below it. */
 void inventory_link(struct Inventory *inventory)
 {

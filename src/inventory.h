@@ -26,5 +26,8 @@ void inventory_link(struct Inventory *inventory);
 /* The device at @syspath, or NULL. */
 struct Device *inventory_find(const struct Inventory *inventory, const char *syspath);
 
+/* The number of @device, which is one of them. */
+size_t inventory_number(const struct Inventory *inventory, const struct Device *device);
+
 void inventory_done(struct Inventory *inventory);
 #define _cleanup_inventory_ _cleanup_(inventory_done)

@@ -51,7 +51,7 @@ static void read_fields(const char *s, const struct Field *fields, struct Device
 		s = startswith(s, field->tag);
 		if (!s)
 			return;
-		(void)strncpy(digits, s, field->digits);
+		memcpy(digits, s, strnlen(s, field->digits));
 		if (strspn(digits, "0123456789ABCDEFabcdef") != field->digits ||
 		    parse_sysfs_hex(digits, &value) < 0)
 			return;

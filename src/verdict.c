@@ -68,8 +68,8 @@ static int explain(struct Verdict *verdict, const char *source, const char *reas
 	return 0;
 }
 
-int verdict_of(const struct Device *device, const struct Decision *decision, bool audit,
-	       struct Verdict *ret)
+static int judge(const struct Device *device, const struct Decision *decision, bool audit,
+		 struct Verdict *ret)
 {
 	_cleanup_free_ char *source = NULL;
 	const char *exempt = device_exempt(device);
@@ -98,6 +98,31 @@ int verdict_of(const struct Device *device, const struct Decision *decision, boo
 		return 0;
 	}
 	return explain(ret, source, judge_by_kernel(device, audit, ret));
+}
+
+/* User space decided otherwise than the policy does now. */
+static bool is_otherwise(const struct Device *device, const struct Verdict *verdict)
+{
+	bool is_given = streq(verdict->word, action_to_string(ACTION_ALLOW));
+
+	return device->authorized_by == ORIGIN_USER && device->authorized != is_given;
+}
+
+int verdict_of(const struct Device *device, const struct Decision *decision, bool audit,
+	       struct Verdict *ret)
+{
+	_cleanup_free_ char *why = NULL;
+	int r = judge(device, decision, audit, ret);
+
+	if (r < 0 || !is_otherwise(device, ret))
+		return r;
+	why = TAKE_PTR(ret->why);
+	if (asprintf(&ret->why, "%s; %s by hand, or by a former policy", why,
+		     device->authorized ? "authorized" : "refused") < 0) {
+		ret->why = NULL;
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void verdict_done(struct Verdict *verdict)

@@ -46,7 +46,6 @@ static int read_devices(struct View *view, const struct Options *options, const 
 {
 	int r;
 
-	view->is_offline = options->snapshot;
 	if (options->snapshot)
 		return snapshot_load(options->snapshot, &view->inventory);
 	r = inventory_read(view->udev, needs, &view->inventory);
@@ -148,15 +147,6 @@ int view_verdict(const struct View *view, size_t number, struct Verdict *ret)
 {
 	return verdict_of(view->inventory.devices[number], &view->decisions[number],
 			  view->mode == PROTECTION_AUDIT, ret);
-}
-
-size_t view_number(const struct View *view, const struct Device *device)
-{
-	size_t number = 0;
-
-	while (view->inventory.devices[number] != device)
-		number++;
-	return number;
 }
 
 enum Protection view_protection(const struct View *view, enum Bus bus)

@@ -13,7 +13,6 @@ struct View {
 	struct Inventory inventory;
 	struct Decision *decisions; /* over each device, in the order of the inventory */
 	enum Protection mode;	    /* of the kernel's device authorization */
-	bool is_offline;	    /* the devices are those of a snapshot */
 };
 
 /* Reads the policy that @options name. Returns 0 or a negative errno after the log told why. The
@@ -41,9 +40,6 @@ char *view_describe(const struct View *view, const struct Device *device);
 
 /* The verdict over the device at @number. Returns 0 or -ENOMEM. */
 int view_verdict(const struct View *view, size_t number, struct Verdict *ret);
-
-/* The number of @device in the inventory. */
-size_t view_number(const struct View *view, const struct Device *device);
 
 /* How far a refusal on @bus holds. */
 enum Protection view_protection(const struct View *view, enum Bus bus);

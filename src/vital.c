@@ -25,15 +25,6 @@ static void check_done(struct Check *check)
 	free(check->decisions);
 }
 
-static size_t number_of(const struct Check *check, const struct Device *device)
-{
-	size_t number = 0;
-
-	while (check->inventory.devices[number] != device)
-		number++;
-	return number;
-}
-
 static int report(struct Check *check, const struct Device *device, const char *what,
 		  const struct Decision *decision)
 {
@@ -55,7 +46,8 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 	int r = 0;
 
 	for (; r >= 0 && device; device = device->parent) {
-		const struct Decision *decision = &check->decisions[number_of(check, device)];
+		const struct Decision *decision =
+			&check->decisions[inventory_number(&check->inventory, device)];
 
 		/* one that is refused already, or has no driver, carries nothing */
 		if (!action_gives(decision->action) && !device_exempt(device) &&

@@ -2,8 +2,7 @@
 #include "enforce.h"
 #include "hardened.h"
 #include "match.h"
-#include "policy-parse.h"
-#include "test.h"
+#include "policy-of.h"
 #include "verdict.h"
 
 static struct Device pci(uint32_t vendor, uint32_t device, uint32_t class_code)
@@ -17,17 +16,6 @@ static struct Device pci(uint32_t vendor, uint32_t device, uint32_t class_code)
 		.authorized_by = _ORIGIN_INVALID};
 }
 
-static struct Policy *parse(const char *text)
-{
-	struct Policy *policy = policy_new();
-	struct ParseErrors errors;
-
-	if (policy_parse(policy, "/etc/p.yaml", text, strlen(text), &errors) < 0)
-		fail_msg("%u:%u: %s", errors.items[0].line, errors.items[0].column,
-			 errors.items[0].message);
-	return policy;
-}
-
 static enum Action action_for(const struct Policy *policy, const struct Device *device)
 {
 	struct Decision decision;
@@ -38,7 +26,7 @@ static enum Action action_for(const struct Policy *policy, const struct Device *
 
 static void test_first_rule_that_matches_wins(void **state)
 {
-	_cleanup_policy_ struct Policy *policy = parse(
+	_cleanup_policy_ struct Policy *policy = policy_of(
 		"version: 1\n"
 		"rules:\n"
 		"- { name: a, action: deny, match: { pci: { vendor: 0x8086, device: 0x100e } } }\n"
@@ -59,11 +47,11 @@ static void test_first_rule_that_matches_wins(void **state)
 
 static void test_all_conditions_of_a_rule_must_hold(void **state)
 {
-	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\n"
-		      "rules:\n"
-		      "- action: deny\n"
-		      "  match: { pci: { vendor: 0x8086 }, modalias: \"pci:v00008086*sc06*\" }\n");
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\n"
+		"rules:\n"
+		"- action: deny\n"
+		"  match: { pci: { vendor: 0x8086 }, modalias: \"pci:v00008086*sc06*\" }\n");
 	struct Device device = pci(0x8086, 0x1, 0);
 
 	assert_int_equal(action_for(policy, &device), ACTION_KERNEL); /* no modalias */
@@ -76,8 +64,8 @@ static void test_all_conditions_of_a_rule_must_hold(void **state)
 static void test_ids_of_one_bus_never_match_on_another(void **state)
 {
 	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\n"
-		      "rules: [ { action: deny, match: { virtio: { device: 0x1042 } } } ]\n");
+		policy_of("version: 1\n"
+			  "rules: [ { action: deny, match: { virtio: { device: 0x1042 } } } ]\n");
 	struct Device device = pci(0x1af4, 0x1042, 0);
 
 	assert_int_equal(action_for(policy, &device), ACTION_KERNEL);
@@ -86,8 +74,8 @@ static void test_ids_of_one_bus_never_match_on_another(void **state)
 static void test_an_id_that_could_not_be_read_matches_nothing(void **state)
 {
 	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\n"
-		      "rules: [ { action: allow, match: { pci: { vendor: 0x0 } } } ]\n");
+		policy_of("version: 1\n"
+			  "rules: [ { action: allow, match: { pci: { vendor: 0x0 } } } ]\n");
 	struct Device device = pci(0, 0, 0);
 
 	device.have_ids = 0;
@@ -97,7 +85,7 @@ static void test_an_id_that_could_not_be_read_matches_nothing(void **state)
 static void test_a_rule_without_name_is_shown_by_its_line(void **state)
 {
 	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\nrules:\n- action: deny\n  match: { modalias: \"*\" }\n");
+		policy_of("version: 1\nrules:\n- action: deny\n  match: { modalias: \"*\" }\n");
 	struct Device device = pci(1, 2, 3);
 	_cleanup_free_ char *source = NULL;
 	struct Decision decision;
@@ -115,7 +103,7 @@ static void test_a_rule_without_name_is_shown_by_its_line(void **state)
 
 static bool fits(const char *text, const struct Device *device)
 {
-	_cleanup_policy_ struct Policy *policy = parse(text);
+	_cleanup_policy_ struct Policy *policy = policy_of(text);
 	struct Decision decision;
 
 	policy_decide(policy, device, NULL, &decision);
@@ -218,12 +206,12 @@ static void test_names_fit_addresses_and_platform_devices(void **state)
 
 static void test_a_rule_that_does_not_fit_names_the_first_key_that_fails(void **state)
 {
-	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\nrules:\n"
-		      "- { action: deny, match: { usb: {} } }\n"
-		      "- { action: deny, match: { pci: { vendor: 0x1, device: 0x3 } } }\n"
-		      "- { action: deny, match: { pci: { vendor: 0x1 } }, when: hot }\n"
-		      "- { action: deny, match: { pci: { vendor: 0x1 }, attrs: { label: x } } }\n");
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\nrules:\n"
+		"- { action: deny, match: { usb: {} } }\n"
+		"- { action: deny, match: { pci: { vendor: 0x1, device: 0x3 } } }\n"
+		"- { action: deny, match: { pci: { vendor: 0x1 } }, when: hot }\n"
+		"- { action: deny, match: { pci: { vendor: 0x1 }, attrs: { label: x } } }\n");
 	static const char *const keys[] = {"usb", "device", "when", "label"};
 	struct Device device = pci(1, 2, 3);
 
@@ -250,9 +238,9 @@ static enum Action action_at(const struct Policy *policy, const struct Device *d
 static void test_when_is_part_of_what_must_fit(void **state)
 {
 	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\nrules:\n"
-		      "- { action: allow, match: { pci: {} }, when: cold }\n"
-		      "- { action: deny, match: { pci: {} } }\n");
+		policy_of("version: 1\nrules:\n"
+			  "- { action: allow, match: { pci: {} }, when: cold }\n"
+			  "- { action: deny, match: { pci: {} } }\n");
 	struct Device device = pci(1, 2, 3);
 
 	assert_int_equal(action_at(policy, &device, NULL, DECIDED_BY_RULE), ACTION_ALLOW);
@@ -263,11 +251,11 @@ static void test_when_is_part_of_what_must_fit(void **state)
 
 static void test_over_its_count_a_rule_takes_away(void **state)
 {
-	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\nrules:\n"
-		      "- { action: deny, match: { usb: {} } }\n"
-		      "- { action: kernel, match: { pci: {} }, count: { max: 2, over: remove } }\n"
-		      "- { action: allow, match: { pci: {} } }\n");
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\nrules:\n"
+		"- { action: deny, match: { usb: {} } }\n"
+		"- { action: kernel, match: { pci: {} }, count: { max: 2, over: remove } }\n"
+		"- { action: allow, match: { pci: {} } }\n");
 	struct Device device = pci(0x1af4, 0x1041, 0x020000);
 	uint32_t admitted[] = {9, 1, 9};
 	struct Moment moment = {.admitted = admitted};
@@ -280,11 +268,11 @@ static void test_over_its_count_a_rule_takes_away(void **state)
 
 static void test_after_the_freeze_only_rules_that_say_so_admit(void **state)
 {
-	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\nrules:\n"
-		      "- { action: allow, match: { pci: { vendor: 0x1 } }, after-freeze: true }\n"
-		      "- { action: allow, match: { pci: { vendor: 0x2 } } }\n"
-		      "- { action: remove, match: { pci: { vendor: 0x3 } } }\n");
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\nrules:\n"
+		"- { action: allow, match: { pci: { vendor: 0x1 } }, after-freeze: true }\n"
+		"- { action: allow, match: { pci: { vendor: 0x2 } } }\n"
+		"- { action: remove, match: { pci: { vendor: 0x3 } } }\n");
 	struct Moment moment = {.is_frozen = true};
 	struct Device device = pci(1, 2, 3);
 
@@ -419,9 +407,9 @@ static void expect_verdict(const struct Policy *policy, const struct Device *dev
 
 static void test_verdict_says_who_decides(void **state)
 {
-	_cleanup_policy_ struct Policy *policy =
-		parse("version: 1\n"
-		      "rules: [ { name: n, action: deny, match: { pci: { vendor: 0x1234 } } } ]\n");
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\n"
+		"rules: [ { name: n, action: deny, match: { pci: { vendor: 0x1234 } } } ]\n");
 	struct Device device = pci(0x1af4, 0x1041, 0x020000);
 	struct Device hub = {.bus = BUS_USB, .sysname = (char *)"usb1"};
 	struct Rule rule = {.file = "p.yaml", .line = 1};
@@ -447,6 +435,21 @@ static void test_verdict_says_who_decides(void **state)
 	assert_string_equal(verdict.word, "deny");
 	verdict_done(&verdict);
 	expect_verdict(policy, &hub, "-", NULL, "root hub: part of its controller");
+}
+
+static void test_verdict_shows_that_user_space_decided_otherwise(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\n"
+		"rules: [ { name: n, action: deny, match: { pci: { vendor: 0x1 } } } ]\n");
+	struct Device device = pci(1, 2, 3);
+
+	device.authorized = 0;
+	device.authorized_by = ORIGIN_USER;
+	expect_verdict(policy, &device, "deny", NULL, "p.yaml:n");
+	device.authorized = 1;
+	expect_verdict(policy, &device, "deny", NULL,
+		       "p.yaml:n; authorized by hand, or by a former policy");
 }
 
 static const char *audit_word(enum Origin origin)
@@ -608,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_an_acpi_device_is_listed_by_what_it_shows_as),
 		cmocka_unit_test(test_platform_devices_go_by_their_names),
 		cmocka_unit_test(test_verdict_says_who_decides),
+		cmocka_unit_test(test_verdict_shows_that_user_space_decided_otherwise),
 		cmocka_unit_test(test_verdict_in_audit_mode_is_that_of_enforce),
 		cmocka_unit_test(test_plan_writes_only_what_differs),
 		cmocka_unit_test(test_plan_removes_what_can_be_and_refuses_what_cannot),

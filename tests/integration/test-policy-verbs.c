@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <json-c/json.h>
+
+#include "authctl.h"
+#include "frozen.h"
+#include "test.h"
+#include "testbed.h"
+
+#define run(ret_out, ret_err, ...)                                                                 \
+	testbed_run(authctl_main, ret_out, ret_err, "tdx-authctl", __VA_ARGS__, NULL)
+
+static const char rules[] = "version: 1\n"
+			    "rules:\n"
+			    "- { name: usb, action: deny, match: { usb: {} } }\n"
+			    "- name: other\n"
+			    "  action: allow\n"
+			    "  match: { pci: { vendor: 0x8086, device: 0x100e } }\n"
+			    "- name: nic\n"
+			    "  action: allow\n"
+			    "  driver: e1000e\n"
+			    "  match: { pci: { vendor: 0x8086 } }\n"
+			    "  count: { max: 1 }\n"
+			    "- { name: last, action: deny, match: { pci: {} } }\n";
+
+static void expect_in(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+}
+
+/* --- explain --- */
+
+static void test_explain_names_the_key_that_failed_for_each_rule(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *out = NULL;
+
+	testbed_policy(bed, rules);
+	assert_int_equal(run(&out, NULL, "explain", "0000:00:01.0", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(out, "usb: the device is on another bus");
+	expect_in(out, "device: is 0x10d3");
+	expect_in(out, "nic    allow   fits, and decides");
+	expect_in(out, "1 more rule behind it were not tried");
+	expect_in(out, "Kernel's default:  deny: not on the list of hardened devices");
+	expect_in(out, "Outcome:           allow e1000e");
+}
+
+static void test_explain_takes_a_modalias_of_a_device_that_is_not_there(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *json = NULL;
+
+	testbed_policy(bed, rules);
+	assert_int_equal(
+		run(&out, NULL, "explain", "pci:v00008086d0000100Esv*", "--policy", bed->policy),
+		EXIT_DONE);
+	expect_in(out, "other  allow   fits, and decides");
+	assert_int_equal(run(&json, NULL, "explain", "virtio:d00000002v00001AF4", "--policy",
+			     bed->policy, "--json"),
+			 EXIT_DONE);
+	expect_in(json, "\"kernel_default\":\"allow virtio_blk");
+	expect_in(json, "\"failed_key\":\"pci\"");
+	assert_int_equal(run(NULL, NULL, "explain", "nothing:here", "--policy", bed->policy),
+			 EXIT_NO_DEVICE);
+}
+
+static void test_explain_says_that_a_count_is_exhausted(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *first = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *out = NULL;
+
+	testbed_policy(bed, rules);
+	assert_int_equal(run(&out, NULL, "explain", "0000:00:02.0", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(out, "fits, but admits no more devices");
+	expect_in(out, "Outcome:           deny");
+}
+
+/* --- policy --- */
+
+static void test_check_finds_errors_and_what_is_hardly_meant(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *err = NULL;
+
+	testbed_policy(bed, rules);
+	assert_int_equal(run(&out, NULL, "policy", "check", bed->policy), EXIT_DONE);
+	expect_in(out, ":4: other: allows any driver");
+	expect_in(out, "4 rules in 1 file, ");
+	testbed_policy(bed, "version: 1\nrules:\n- { action: permit, match: { pci: {} } }\n- x\n");
+	assert_int_equal(run(NULL, &err, "policy", "check", bed->policy), EXIT_FAILED);
+	expect_in(err, ":3:13: unknown action \"permit\"");
+	expect_in(err, ":4:3: ");
+}
+
+static void test_check_shows_the_first_errors_of_many_and_counts_all(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *text = NULL, *err = NULL;
+	unsigned lines = 0;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs("version: 1\nrules:\n", f);
+	for (int i = 0; i < 10000; i++)
+		fputs("- wrong\n", f);
+	fclose(f);
+	testbed_policy(bed, text);
+	assert_int_equal(run(NULL, &err, "policy", "check", bed->policy), EXIT_FAILED);
+	for (const char *p = err; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 21);
+	expect_in(err, "10000 errors in all");
+}
+
+static void test_show_prints_a_policy_that_is_the_same(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *again = NULL;
+
+	testbed_policy(bed, rules);
+	assert_int_equal(run(&out, NULL, "policy", "show", "--policy", bed->policy), EXIT_DONE);
+	expect_in(out, ":7 \"nic\"\n  - action: allow\n    driver: \"e1000e\"\n");
+	testbed_policy(bed, out);
+	assert_int_equal(run(&again, NULL, "policy", "show", "--policy", bed->policy), EXIT_DONE);
+	expect_in(again, "    match: { pci: { vendor: [\"0x8086\"], device: [\"0x100e\"] } }\n");
+}
+
+static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *unused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1234);
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Key\"board*\n");
+	_cleanup_free_ char *out = NULL, *list = NULL;
+
+	umockdev_testbed_set_attribute_link(bed->umockdev, keyboard, "driver",
+					    "../../../bus/usb/drivers/usb");
+	umockdev_testbed_set_attribute_binary(bed->umockdev, keyboard, "descriptors",
+					      (unsigned char *)"\x02\x01", 2);
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "# usb:1-1");
+	expect_in(out,
+		  "idVendor: \"0x1d6b\", idProduct: \"0x0104\", product: \"Key\\\"board\\\\*\"");
+	expect_in(out, "count: { max: 1 }");
+	assert_null(strstr(out, "1234"));
+	/* and the policy does what it is for */
+	testbed_policy(bed, out);
+	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	expect_in(list, "allow");
+}
+
+/* --- snapshots --- */
+
+static void snapshot_to(struct Testbed *bed, const char *path)
+{
+	_cleanup_free_ char *out = NULL;
+
+	assert_int_equal(run(&out, NULL, "snapshot", "--policy", bed->policy), EXIT_DONE);
+	write_file(path, out);
+}
+
+static char *in_runtime_dir(struct Testbed *bed, const char *name)
+{
+	char *path;
+
+	assert_true(asprintf(&path, "%s/%s", bed->runtime_dir, name) > 0);
+	return path;
+}
+
+static void test_policy_test_judges_a_snapshot_without_its_machine(void **state)
+{
+	struct Testbed *bed = *state;
+	char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *snapshot = in_runtime_dir(bed, "snapshot"),
+			    *expect = in_runtime_dir(bed, "expect"), *out = NULL, *err = NULL;
+
+	testbed_policy(bed, rules);
+	snapshot_to(bed, snapshot);
+	umockdev_testbed_remove_device(bed->umockdev, nic);
+	free(nic);
+	assert_int_equal(
+		run(&out, NULL, "policy", "test", "--snapshot", snapshot, "--policy", bed->policy),
+		EXIT_DONE);
+	expect_in(out, "pci:0000:00:01.0  allow    e1000e");
+	/* what it prints is what can be expected of it */
+	write_file(expect, out);
+	assert_int_equal(run(NULL, NULL, "policy", "test", "--snapshot", snapshot, "--policy",
+			     bed->policy, "--expect", expect),
+			 EXIT_DONE);
+	write_file(expect, "# a comment\npci:* deny\npci:0000:00:09.0 deny\n");
+	assert_int_equal(run(NULL, &err, "policy", "test", "--snapshot", snapshot, "--policy",
+			     bed->policy, "--expect", expect),
+			 EXIT_FAILED);
+	expect_in(err, ":2: pci:0000:00:01.0 is \"allow e1000e\", not \"deny -\"");
+	expect_in(err, ":3: pci:0000:00:09.0 is not in the snapshot");
+	(void)unlink(snapshot);
+	(void)unlink(expect);
+}
+
+static void test_diff_says_what_came_what_went_and_what_changed(void **state)
+{
+	struct Testbed *bed = *state;
+	char *gone = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *stays = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3),
+			    *new = NULL, *snapshot = in_runtime_dir(bed, "snapshot"), *out = NULL,
+			    *none = NULL;
+
+	snapshot_to(bed, snapshot);
+	assert_int_equal(run(&none, NULL, "diff", snapshot, "--policy", bed->policy), EXIT_DONE);
+	assert_string_equal(none, "");
+	umockdev_testbed_remove_device(bed->umockdev, gone);
+	free(gone);
+	new = testbed_add_pci(bed, "0000:00:03.0", 0x8086, 0x10d3);
+	umockdev_testbed_set_attribute(bed->umockdev, stays, "class", "0x010601\n");
+	umockdev_testbed_set_attribute(bed->umockdev, stays, "authorized", "1\n");
+	assert_int_equal(run(&out, NULL, "diff", snapshot, "--policy", bed->policy), EXIT_FAILED);
+	expect_in(out, "removed pci:0000:00:01.0\n");
+	expect_in(out, "added pci:0000:00:03.0\n");
+	expect_in(out, "changed pci:0000:00:02.0 class: 0x020000 -> 0x010601\n");
+	expect_in(out, "changed pci:0000:00:02.0 authorized: false -> true\n");
+	(void)unlink(snapshot);
+}
+
+/* --- freeze --- */
+
+static void test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *value = NULL;
+
+	assert_int_equal(run(NULL, NULL, "freeze"), EXIT_DONE);
+	assert_true(frozen());
+	assert_int_equal(run(NULL, NULL, "authorize", "0000:00:01.0"), EXIT_REFUSED);
+	assert_int_equal(run(NULL, NULL, "apply", "--policy", bed->policy), EXIT_REFUSED);
+	value = testbed_attr(bed, nic, "authorized");
+	assert_string_equal(value, "0");
+	assert_int_equal(run(NULL, NULL, "deny", "0000:00:01.0"), EXIT_DONE);
+}
+
+#define VERB_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERB_TEST(test_explain_names_the_key_that_failed_for_each_rule),
+		VERB_TEST(test_explain_takes_a_modalias_of_a_device_that_is_not_there),
+		VERB_TEST(test_explain_says_that_a_count_is_exhausted),
+		VERB_TEST(test_check_finds_errors_and_what_is_hardly_meant),
+		VERB_TEST(test_check_shows_the_first_errors_of_many_and_counts_all),
+		VERB_TEST(test_show_prints_a_policy_that_is_the_same),
+		VERB_TEST(test_generate_allows_what_is_in_use_and_no_list_admits),
+		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),
+		VERB_TEST(test_diff_says_what_came_what_went_and_what_changed),
+		VERB_TEST(test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied),
+	};
+
+	return cmocka_run_group_tests_name("policy-verbs", tests, NULL, NULL);
+}

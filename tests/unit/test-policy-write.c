@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "match.h"
+#include "policy-of.h"
+#include "policy-write.h"
+#include "random-policy.h"
+
+#define POLICIES 300
+#define DEVICES 100
+
+static char *written(const struct Policy *policy)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	policy_write(f, policy);
+	fclose(f);
+	return text;
+}
+
+static void test_what_is_written_decides_the_same(void **state)
+{
+	srand(2);
+	for (int i = 0; i < POLICIES; i++) {
+		_cleanup_policy_ struct Policy *policy = random_policy(40);
+		_cleanup_free_ char *text = written(policy);
+		_cleanup_policy_ struct Policy *again = policy_of(text);
+
+		assert_int_equal(policy_n_rules(policy), policy_n_rules(again));
+		for (int j = 0; j < DEVICES; j++) {
+			_cleanup_device_ struct Device *device = random_device(2);
+			struct Moment moment = {.is_hot = draw(2)};
+			struct Decision a, b;
+
+			policy_decide(policy, device, &moment, &a);
+			policy_decide(again, device, &moment, &b);
+			if (a.action != b.action ||
+			    (a.rule ? a.rule - policy_rule(policy, 0) : -1) !=
+				    (b.rule ? b.rule - policy_rule(again, 0) : -1))
+				fail_msg("policy %d, device %d:\n%s", i, j, text);
+		}
+	}
+}
+
+static void test_all_that_a_policy_says_is_written(void **state)
+{
+	static const char text[] =
+		"version: 1\n"
+		"defaults: { pci: deny }\n"
+		"rules:\n"
+		"- name: \"n\\e#\\n\"\n"
+		"  action: allow\n"
+		"  driver: \"a b\"\n"
+		"  match: { pci: { class: 0x01xx02 }, attrs: { label: \"\\xe9\\\"'\" } }\n"
+		"  count: { min: 1, max: 2, over: remove }\n"
+		"  when: hot\n"
+		"  after-freeze: true\n"
+		"  reason: \"because: \\U0001F600\"\n"
+		"- { action: remove, match: { usb: { serial: x, interfaces: { one-of: "
+		"\"03:*:01\" } } } }\n"
+		"modules: { mode: audit, strict: true, allow: [\"nf_*\", loop] }\n";
+	_cleanup_policy_ struct Policy *policy = policy_of(text);
+	_cleanup_free_ char *out = written(policy);
+	static const char *const expected[] = {
+		"  pci: deny\n",
+		"  # \"/etc/p.yaml\":4 \"n\\U0000001B#\\U0000000A\"\n",
+		"    driver: \"a b\"\n",
+		"    match: { pci: { class: [\"0x01xx02\"] }, attrs: { \"label\": "
+		"[\"\\U000000E9\\\"'\"] } }\n",
+		"    count: { min: 1, max: 2, over: remove }\n",
+		"    when: hot\n",
+		"    after-freeze: true\n",
+		"    reason: \"because: \\U0001F600\"\n",
+		"  - action: remove\n",
+		"usb: { serial: [\"x\"], interfaces: { one-of: [\"03:*:01\"] } }",
+		"modules:\n  mode: audit\n  strict: true\n  allow:\n    - \"nf_*\"\n    - "
+		"\"loop\"\n",
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(expected); i++)
+		if (!strstr(out, expected[i]))
+			fail_msg("no \"%s\" in\n%s", expected[i], out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_written_decides_the_same),
+		cmocka_unit_test(test_all_that_a_policy_says_is_written),
+	};
+
+	return RUN_TESTS("policy-write", tests);
+}

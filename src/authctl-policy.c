@@ -3,7 +3,7 @@
 
 #include "escape.h"
 #include "generate.h"
-#include "glob.h"
+#include "glob-match.h"
 #include "lint.h"
 #include "log.h"
 #include "modules.h"

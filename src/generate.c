@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "escape.h"
-#include "glob.h"
+#include "glob-match.h"
 #include "hardened.h"
 #include "policy-write.h"
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "glob.h"
+#include "glob-match.h"
 #include "match.h"
 
 /* --- whether one condition follows from another --- */

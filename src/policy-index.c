@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "glob.h"
+#include "glob-match.h"
 
 /* What rules are filed under; the most telling first, which is taken where several tell as much. */
 enum Kind {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
-#include "glob.h"
+#include "glob-match.h"
 #include "policy-parser.h"
 
 /* --- conditions --- */

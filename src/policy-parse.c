@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <search.h>
 
-#include "glob.h"
+#include "glob-match.h"
 #include "policy-parser.h"
 
 /* --- values --- */

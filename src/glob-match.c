@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "glob.h"
+#include "glob-match.h"
 
 #include <string.h>
 

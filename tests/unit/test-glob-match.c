@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fnmatch.h>
 
-#include "glob.h"
+#include "glob-match.h"
 #include "test.h"
 #include "util.h"
 
@@ -109,5 +109,5 @@ int main(void)
 		cmocka_unit_test(test_prefix_and_literal),
 	};
 
-	return RUN_TESTS("glob", tests);
+	return RUN_TESTS("glob-match", tests);
 }

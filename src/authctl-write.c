@@ -4,12 +4,15 @@
 #include "authctl.h"
 #include "escape.h"
 #include "find-device.h"
-#include "frozen.h"
+#include "inventory.h"
 #include "log.h"
 #include "manager.h"
 #include "output.h"
+#include "phase.h"
 #include "policy-files.h"
 #include "protection.h"
+#include "udev.h"
+#include "view.h"
 #include "vital.h"
 
 /* Why this device cannot be decided over by hand at all, or NULL. */
@@ -61,6 +64,14 @@ static int refuse_frozen(const char *what)
 	return EXIT_REFUSED;
 }
 
+static bool is_frozen(void)
+{
+	struct Phase phase;
+
+	phase_read(&phase);
+	return phase.is_frozen;
+}
+
 static int set(const char *typed, const struct EnforceRequest *request)
 {
 	_cleanup_device_ struct Device *device = NULL;
@@ -70,7 +81,7 @@ static int set(const char *typed, const struct EnforceRequest *request)
 	const char *problem;
 	int r;
 
-	if (request->authorize && frozen())
+	if (request->authorize && is_frozen())
 		return refuse_frozen("no device is authorized by hand");
 	r = find_device(typed, NULL, &dirfd, &device);
 
@@ -153,7 +164,7 @@ int verb_apply(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
-	if (frozen())
+	if (is_frozen())
 		return refuse_frozen("no policy is applied");
 	/* asked for by its owner, the policy goes before what was decided by hand */
 	manager_options.keep_user_decisions = false;
@@ -176,14 +187,21 @@ int verb_apply(const struct Options *options, char *const *args)
 
 int verb_freeze(const struct Options *options, char *const *args)
 {
-	int r = freeze();
+	static const struct Needs none = {0};
+	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
+	_cleanup_inventory_ struct Inventory inventory = {0};
+	ino_t latest = 0;
+	int r = udev ? inventory_read(udev, &none, &inventory) : -ENOMEM;
 
 	(void)options;
 	(void)args;
-	if (r < 0) {
-		log_error("cannot freeze: %s", strerror(-r));
-		return EXIT_FAILED;
-	}
+	for (size_t i = 0; i < inventory.n; i++)
+		if (inventory.devices[i]->ino > latest)
+			latest = inventory.devices[i]->ino;
+	if (r >= 0)
+		r = phase_freeze(latest);
+	if (r < 0)
+		return finish(r, "freeze");
 	(void)printf("frozen until the machine starts again\n");
 	return EXIT_DONE;
 }

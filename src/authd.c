@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "authd.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <systemd/sd-daemon.h>
 
 #include "io.h"
 #include "log.h"
 #include "manager.h"
+#include "names.h"
+#include "phase.h"
 #include "policy-files.h"
+#include "policy-write.h"
 #include "vital.h"
 
 #define EXIT_USAGE 2
@@ -70,18 +74,49 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 /* Where the policy comes from, and whether it could be read. */
 struct Source {
 	const char *file; /* NULL: the drop-ins */
+	bool is_frozen;	  /* it is the one that was in force at the freeze */
 	bool is_degraded; /* the built-in policy is in force in its place */
 };
+
+/* After the freeze: what was in force then. */
+static int load_in_force(struct Policy **ret)
+{
+	_cleanup_free_ char *path = runtime_path(POLICY_IN_FORCE);
+
+	return path ? policy_load(path, ret) : -ENOMEM;
+}
+
+/* For a start after the freeze, where files may have changed. */
+static void note_in_force(const struct Policy *policy)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	int r = -ENOMEM;
+
+	if (file) {
+		policy_write(file, policy);
+		r = fclose(file) == 0 ? runtime_write(POLICY_IN_FORCE, text, size, true) : -errno;
+	}
+	if (r < 0)
+		log_warning("cannot note the policy in " RUNTIME_DIR
+			    ", so a start after the freeze will not find it: %s",
+			    strerror(-r));
+}
 
 /* A policy named on the command line is what its caller is there to mend. One that is installed
  * must not leave the machine without a guard: usb and thunderbolt, which are open by default, are
  * denied, the rest is the kernel's, and the failure shows in the status and at the end. */
 static int load(struct Source *source, struct Policy **ret)
 {
-	int r = policy_load(source->file, ret);
+	struct Phase phase;
+	int r;
 
+	phase_read(&phase);
+	source->is_frozen = phase.is_frozen;
+	r = phase.is_frozen ? load_in_force(ret) : policy_load(source->file, ret);
 	source->is_degraded = r < 0;
-	if (r >= 0 || source->file)
+	if (r >= 0 || (source->file && !phase.is_frozen))
 		return r;
 	*ret = policy_new();
 	if (!*ret)
@@ -107,6 +142,7 @@ static int load_again(struct Policy **ret, void *userdata)
 		return -EBUSY;
 	}
 	source->is_degraded = false;
+	note_in_force(policy);
 	*ret = TAKE_PTR(policy);
 	return 0;
 }
@@ -128,6 +164,8 @@ int authd_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	options.load = load_again;
 	options.userdata = &source;
+	if (!source.is_frozen)
+		note_in_force(policy);
 	if (source.is_degraded)
 		options.remark = "policy REFUSED, the built-in one is in force; ";
 	if (manager_new(policy, &options, &manager) < 0)

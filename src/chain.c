@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "chain.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -44,16 +43,14 @@ static int visit_node(struct Walk *walk, const char *path, const char *directory
 static int visit_below(struct Walk *walk, const char *path, const char *directory,
 		       const char *prefix)
 {
+	_cleanup_closedir_ DIR *dir = NULL;
 	char name[PATH_MAX];
 	struct dirent *entry;
 	int n = 0, r = 0;
-	DIR *dir;
 
 	(void)snprintf(name, sizeof(name), "%s/%s", path, directory);
 	dir = opendir(name);
-	if (!dir)
-		return 0;
-	while (r >= 0 && (entry = readdir(dir))) {
+	while (dir && r >= 0 && (entry = readdir(dir))) {
 		_cleanup_free_ char *child = NULL;
 
 		if (entry->d_name[0] == '.' || !startswith(entry->d_name, prefix))
@@ -65,7 +62,6 @@ static int visit_below(struct Walk *walk, const char *path, const char *director
 		r = visit_node(walk, child, directory, prefix);
 		n++;
 	}
-	(void)closedir(dir);
 	return r < 0 ? r : n;
 }
 

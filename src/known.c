@@ -108,6 +108,10 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->dev = device->dev;
 	known->ino = device->ino;
 	known->is_hot = is_hot;
+	known->before = device->authorized;
+	known->is_ours = false;
+	if (device->ino > registry->latest)
+		registry->latest = device->ino;
 	return known;
 }
 
@@ -130,11 +134,17 @@ struct Known *registry_forget(struct Registry *registry, struct Known *known)
 int registry_set_policy(struct Registry *registry, const struct Policy *policy)
 {
 	uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
+	bool *missing = calloc(policy_n_rules(policy) + 1, sizeof(*missing));
 
-	if (!admitted)
+	if (!admitted || !missing) {
+		free(admitted);
+		free(missing);
 		return -ENOMEM;
+	}
 	free(registry->admitted);
+	free(registry->missing);
 	registry->admitted = admitted;
+	registry->missing = missing;
 	registry->policy = policy;
 	for (struct Known *known = registry->first; known; known = known->next) {
 		known->rule = NULL;
@@ -143,20 +153,20 @@ int registry_set_policy(struct Registry *registry, const struct Policy *policy)
 	return 0;
 }
 
-unsigned registry_missing(const struct Registry *registry,
-			  void (*visit)(const struct Rule *rule, unsigned admitted))
+unsigned registry_missing(struct Registry *registry,
+			  void (*tell)(const struct Rule *rule, unsigned admitted))
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; registry->policy->has_minimum && i < policy_n_rules(registry->policy);
 	     i++) {
 		const struct Rule *rule = policy_rule(registry->policy, i);
+		bool is_missing = registry->admitted[i] < rule->count.min;
 
-		if (registry->admitted[i] >= rule->count.min)
-			continue;
-		n++;
-		if (visit)
-			visit(rule, registry->admitted[i]);
+		if (is_missing && !registry->missing[i])
+			tell(rule, registry->admitted[i]);
+		registry->missing[i] = is_missing;
+		n += is_missing;
 	}
 	return n;
 }
@@ -165,5 +175,6 @@ void registry_done(struct Registry *registry)
 {
 	tdestroy(registry->tree, known_free);
 	free(registry->admitted);
+	free(registry->missing);
 	*registry = (struct Registry){0};
 }

@@ -16,6 +16,7 @@ struct Known {
 	unsigned generation; /* of the scan that saw it last */
 	bool is_hot;	     /* it came after the start */
 	bool is_stale;	     /* it is to be decided over anew, whatever was decided */
+	int before;	     /* `authorized` as it was first seen */
 	int authorized;	     /* as it was seen or left last; -1 unknown */
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
@@ -29,6 +30,8 @@ struct Registry {
 	unsigned generation;
 	const struct Policy *policy;
 	uint32_t *admitted; /* for each rule of the policy, the devices that it admits */
+	bool *missing;	    /* for each, whether that is fewer than it needs, and was told */
+	ino_t latest;	    /* the largest inode number of a device */
 };
 
 /* Starts to count by the rules of @policy, which must live until the next call. All devices are
@@ -53,8 +56,8 @@ const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known
  * which now admits one less, had no room for, or NULL. */
 struct Known *registry_forget(struct Registry *registry, struct Known *known);
 
-/* How many rules admit fewer devices than they need; @visit, which may be NULL, gets each. */
-unsigned registry_missing(const struct Registry *registry,
-			  void (*visit)(const struct Rule *rule, unsigned admitted));
+/* How many rules admit fewer devices than they need; @tell gets those of which that is new. */
+unsigned registry_missing(struct Registry *registry,
+			  void (*tell)(const struct Rule *rule, unsigned admitted));
 
 void registry_done(struct Registry *registry);

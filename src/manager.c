@@ -6,10 +6,10 @@
 #include <systemd/sd-daemon.h>
 
 #include "device-read.h"
-#include "frozen.h"
 #include "known.h"
 #include "log.h"
 #include "names.h"
+#include "phase.h"
 #include "protection.h"
 #include "record.h"
 #include "sysfs-io.h"
@@ -45,6 +45,7 @@ struct Manager {
 	struct Waiting *first_waiting, *last_waiting;
 	bool audit;
 	bool is_started; /* every device that was there was decided over once */
+	struct Phase phase;
 	struct ManagerCounts counts;
 };
 
@@ -220,13 +221,12 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 
 /* --- decisions --- */
 
-/* What the decision over a device depends on beside it. A device that had a driver before the
- * freeze keeps it, also when the daemon is started again after it. */
-static struct Moment moment_of(struct Manager *m, struct Known *known, const struct Device *device)
+/* What the decision over a device depends on beside it. */
+static struct Moment moment_of(struct Manager *m, struct Known *known)
 {
 	return (struct Moment){
 		.is_hot = known->is_hot,
-		.is_frozen = frozen() && (known->is_hot || device->authorized != 1),
+		.is_frozen = phase_is_frozen(&m->phase, known->ino),
 		.admitted = registry_admitted_beside(&m->registry, known),
 	};
 }
@@ -240,10 +240,19 @@ static bool is_kept(const struct Manager *m, const struct Known *known, const st
 	return is_first ? device->authorized_by == ORIGIN_USER : decided_by_hand(known, device);
 }
 
+/* Whether the bus gave the device to drivers by its own default, and we took it away: there the
+ * kernel knows no "default" to go back to. */
+static bool is_to_be_given_back(const struct Known *known, const struct Device *device,
+				const struct Decision *decision)
+{
+	return bus_info[device->bus].native && decision->action == ACTION_KERNEL &&
+	       known->is_ours && known->before == 1 && device->authorized == 0;
+}
+
 static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
 		  int *dirfd)
 {
-	struct Moment moment = moment_of(m, known, *device);
+	struct Moment moment = moment_of(m, known);
 	struct EnforceRequest request;
 	struct Decision decision;
 	enum EnforcePlan plan;
@@ -258,6 +267,10 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		return 0;
 	}
 	plan = enforce_plan(*device, &decision, &request, &why);
+	if (plan == PLAN_NOTHING && is_to_be_given_back(known, *device, &decision)) {
+		request = (struct EnforceRequest){.authorize = true};
+		plan = PLAN_WRITE;
+	}
 	if (plan != PLAN_NOTHING && is_kept(m, known, *device, is_first)) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
@@ -281,6 +294,22 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 	return enforce(m, device, &decision, &request, dirfd);
 }
 
+/* A device of which not all could be read is not decided over. On a bus that authorizes by itself
+ * it would be open: it is refused then, and looked at again by its next event or scan. Returns
+ * @error. */
+static int refuse_unreadable(struct Manager *m, const char *syspath, int *dirfd, int error)
+{
+	static const struct Decision refusal = {.action = ACTION_DENY, .by = DECIDED_BY_FAILURE};
+	_cleanup_device_ struct Device *device = NULL;
+
+	if (error == -ENODEV || error == -ENOTSUP ||
+	    device_read(syspath, *dirfd, NULL, &device) < 0)
+		return error;
+	if (bus_info[device->bus].native && !device_exempt(device) && device->authorized == 1)
+		(void)enforce(m, &device, &refusal, &(struct EnforceRequest){0}, dirfd);
+	return error;
+}
+
 /* Reads and decides over the device at @syspath. Only what was decided over is remembered: a
  * device that could not be gets another chance by its next event or scan. */
 static int look_at(struct Manager *m, const char *syspath)
@@ -297,10 +326,11 @@ static int look_at(struct Manager *m, const char *syspath)
 		return 0;
 	r = device_read(syspath, dirfd, &m->policy->needs, &device);
 	if (r < 0)
-		return r;
+		return refuse_unreadable(m, syspath, &dirfd, r);
 	before = registry_find(&m->registry, syspath);
 	is_first = !before || before->dev != device->dev || before->ino != device->ino;
-	known = registry_add(&m->registry, device, m->is_started);
+	known = registry_add(&m->registry, device,
+			     m->is_started || phase_is_hot(&m->phase, device->ino));
 	if (!known)
 		return -ENOMEM;
 	known->is_stale = true;
@@ -378,15 +408,10 @@ static int on_node(const char *syspath, void *userdata)
 
 /* --- rules that need devices --- */
 
-/* Counts the rules that admit fewer devices than they need, and says which when their number
- * changes. */
+/* Counts the rules that admit fewer devices than they need, and says which when they come to. */
 static void check_minimum(struct Manager *m)
 {
-	unsigned missing = registry_missing(&m->registry, NULL);
-
-	if (missing != m->counts.missing)
-		(void)registry_missing(&m->registry, record_missing);
-	m->counts.missing = missing;
+	m->counts.missing = registry_missing(&m->registry, record_missing);
 }
 
 /* --- scans --- */
@@ -409,6 +434,7 @@ static int scan(struct Manager *m)
 {
 	int r;
 
+	phase_read(&m->phase);
 	m->registry.generation++;
 	r = udev_for_each_node(m->udev, on_node, m);
 	if (r < 0)
@@ -487,6 +513,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 {
 	struct Manager *m = userdata;
 
+	phase_read(&m->phase); /* a device that came after the freeze comes after its mark */
 	for (unsigned i = 0; i < EVENTS_PER_TURN; i++) {
 		_cleanup_udev_device_ struct udev_device *event = NULL;
 
@@ -523,6 +550,18 @@ static int start_following(struct Manager *m)
 	return r;
 }
 
+/* The first start of the daemon in this boot is the one that counts. */
+static void mark_start(struct Manager *m)
+{
+	int r = phase_start(m->registry.latest);
+
+	if (r < 0)
+		log_warning(
+			"cannot note the start in " RUNTIME_DIR
+			", so a restart takes what is plugged from now on for there at start: %s",
+			strerror(-r));
+}
+
 int manager_run(struct Manager *m)
 {
 	int r = start_following(m);
@@ -536,6 +575,8 @@ int manager_run(struct Manager *m)
 	if (r == -EINTR)
 		return 0;
 	m->is_started = true;
+	if (r >= 0)
+		mark_start(m);
 	if (r >= 0) {
 		(void)sd_notify(0, "READY=1");
 		notify_status(m);
@@ -587,13 +628,18 @@ static int set_policy(struct Manager *m, struct Policy *policy)
 static void reload(struct Manager *m)
 {
 	struct Policy *policy = NULL;
-	int r = frozen() ? -EPERM : m->options.load(&policy, m->options.userdata);
+	int r;
 
+	phase_read(&m->phase);
+	if (m->phase.is_frozen) {
+		log_error("the policy is not loaded anew: it does not change after the freeze");
+		return;
+	}
+	r = m->options.load(&policy, m->options.userdata);
 	if (r >= 0)
 		r = set_policy(m, policy);
 	if (r < 0) {
-		log_error("the policy is not loaded anew%s; the former one stays in force",
-			  r == -EPERM && frozen() ? ": it does not change after the freeze" : "");
+		log_error("the policy is not loaded anew; the former one stays in force");
 		m->options.remark = "policy REFUSED, the former one is in force; ";
 		return;
 	}

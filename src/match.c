@@ -242,18 +242,43 @@ void policy_decide(const struct Policy *policy, const struct Device *device,
 	decide(policy, rule, device, moment, ret);
 }
 
+struct Turn {
+	const struct Device *device;
+	size_t number;
+};
+
+static int compare_turns(const void *a, const void *b)
+{
+	const struct Turn *x = a, *y = b;
+
+	if (x->device->ino != y->device->ino)
+		return x->device->ino > y->device->ino ? 1 : -1;
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 int policy_decide_all(const struct Policy *policy, struct Device *const *devices, size_t n,
-		      struct Decision *ret)
+		      void (*moment_of)(const struct Device *device, struct Moment *ret,
+					void *userdata),
+		      void *userdata, struct Decision *ret)
 {
 	_cleanup_free_ uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
-	struct Moment moment = {.admitted = admitted};
+	_cleanup_free_ struct Turn *turns = calloc(n + 1, sizeof(*turns));
 
-	if (!admitted)
+	if (!admitted || !turns)
 		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		turns[i] = (struct Turn){devices[i], i};
+	if (n > 0)
+		qsort(turns, n, sizeof(*turns), compare_turns);
 	for (size_t i = 0; i < n; i++) {
-		policy_decide(policy, devices[i], &moment, &ret[i]);
-		if (ret[i].by == DECIDED_BY_RULE)
-			admitted[ret[i].rule - policy_rule(policy, 0)]++;
+		struct Decision *decision = &ret[turns[i].number];
+		struct Moment moment = {.admitted = admitted};
+
+		if (moment_of)
+			moment_of(turns[i].device, &moment, userdata);
+		policy_decide(policy, turns[i].device, &moment, decision);
+		if (decision->rule && decision->by == DECIDED_BY_RULE)
+			admitted[decision->rule - policy_rule(policy, 0)]++;
 	}
 	return 0;
 }
@@ -274,6 +299,8 @@ char *decision_source(const struct Decision *decision, enum Bus bus)
 {
 	char *text;
 
+	if (decision->by == DECIDED_BY_FAILURE)
+		return strdup("it could not be read");
 	if (decision->rule)
 		return rule_name(decision->rule);
 	return asprintf(&text, "default for %s", bus_to_string(bus)) < 0 ? NULL : text;

@@ -14,8 +14,9 @@ struct Moment {
 enum DecidedBy {
 	DECIDED_BY_DEFAULT, /* no rule matched */
 	DECIDED_BY_RULE,
-	DECIDED_BY_COUNT,  /* the rule admits as many as it may */
-	DECIDED_BY_FREEZE, /* the rule admits none after the freeze */
+	DECIDED_BY_COUNT,   /* the rule admits as many as it may */
+	DECIDED_BY_FREEZE,  /* the rule admits none after the freeze */
+	DECIDED_BY_FAILURE, /* the device could not be read */
 };
 
 /* What a policy wants of a device. Pointers are into the policy, valid as long as it is. */
@@ -36,10 +37,13 @@ void policy_decide(const struct Policy *policy, const struct Device *device,
 void policy_decide_linear(const struct Policy *policy, const struct Device *device,
 			  const struct Moment *moment, struct Decision *ret);
 
-/* Decides over the @n devices that are there at the start, in their order, each with what the rules
- * admit of those before it. Returns 0 or -ENOMEM. */
+/* Decides over @n devices in the order in which they came, which their inode numbers tell, each
+ * with what the rules admit of those before it. @moment_of says when each came; NULL: all were
+ * there at start. Returns 0 or -ENOMEM. */
 int policy_decide_all(const struct Policy *policy, struct Device *const *devices, size_t n,
-		      struct Decision *ret);
+		      void (*moment_of)(const struct Device *device, struct Moment *ret,
+					void *userdata),
+		      void *userdata, struct Decision *ret);
 
 /* Why a rule does not match. */
 struct Mismatch {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy-files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -159,12 +158,6 @@ static void warn_ignored(const char *dir, const char *name)
 		    safe ? safe : "?");
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir);
-}
-
 /* Returns NULL with *ret_error 0 where there is no such directory. */
 static DIR *open_dir(const char *root, const char *path, int *ret_error)
 {
@@ -182,7 +175,7 @@ static DIR *open_dir(const char *root, const char *path, int *ret_error)
 
 static int scan_dir(struct DropIns *list, const char *root, const char *path)
 {
-	_cleanup_(closedirp) DIR *dir = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
 	int r;
 

@@ -228,10 +228,20 @@ static int parse_modalias(struct Parser *p, const struct Key *key)
 	return parse_globs(p, key, CONDITION_MODALIAS, "modalias");
 }
 
-/* Reading these is not reading what the kernel knows, but asking the device: pci-sysfs.c. */
+/* To read these is not to read what the kernel knows, but to ask the device:
+ * drivers/pci/pci-sysfs.c reads its config space for them, drivers/virtio/virtio.c its status;
+ * acpi's status runs firmware. */
 static bool reads_the_device(const char *attribute)
 {
-	static const char *const names[] = {"config", "rom", "vpd", "resource[0-9]*"};
+	static const char *const names[] = {"config",
+					    "rom",
+					    "vpd",
+					    "resource[0-9]*",
+					    "current_link_*",
+					    "max_link_*",
+					    "secondary_bus_number",
+					    "subordinate_bus_number",
+					    "status"};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++)
 		if (glob_match(names[i], attribute))
@@ -239,18 +249,13 @@ static bool reads_the_device(const char *attribute)
 	return false;
 }
 
-/* A path below the device's directory, that does not lead out of it. */
+/* One of the device's own: a path may lead to another's. */
 static bool attribute_name_valid(const char *name)
 {
-	for (const char *part = name;; part++) {
-		size_t n = strcspn(part, "/");
+	const char *below = startswith(name, "power/");
 
-		if (n == 0 || (part[0] == '.' && (n == 1 || (n == 2 && part[1] == '.'))))
-			return false;
-		part += n;
-		if (!*part)
-			return strlen(name) < 256;
-	}
+	name = below ? below : name;
+	return *name && *name != '.' && !strchr(name, '/') && strlen(name) < 256;
 }
 
 static int parse_attribute(struct Parser *p, const char *name)
@@ -269,7 +274,13 @@ static int parse_attribute(struct Parser *p, const char *name)
 
 static int parse_attributes(struct Parser *p, const struct Key *key)
 {
-	return reader_names(&p->yaml, key, "the name of an attribute", parse_attribute);
+	yaml_mark_t mark = p->yaml.event.start_mark;
+	size_t before = p->match->conditions.n;
+	int r = reader_names(&p->yaml, key, "the name of an attribute", parse_attribute);
+
+	if (r == 0 && p->match->conditions.n == before)
+		return reader_fail(&p->yaml, mark, "\"%s\" names none", key->name);
+	return r;
 }
 
 /* --- matches --- */

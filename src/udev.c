@@ -2,17 +2,57 @@
 #include "udev.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "names.h"
 
 #define RECEIVE_BUFFER_SIZE (128 * 1024 * 1024) /* bytes; what systemd-udevd.socket(8) asks for */
+
+struct Node {
+	const char *syspath; /* the enumeration's */
+	ino_t ino;	     /* see phase.h; 0: gone meanwhile */
+};
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct Node *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino > y->ino ? 1 : -1;
+	return strcmp(x->syspath, y->syspath);
+}
+
+static int visit_in_order(struct udev_enumerate *enumerate,
+			  int (*visit)(const char *syspath, void *userdata), void *userdata)
+{
+	_cleanup_vector_ struct Vector vector = {0};
+	struct udev_list_entry *entry;
+	struct Node *nodes;
+	int r = 0;
+
+	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
+	{
+		struct Node node = {.syspath = udev_list_entry_get_name(entry)};
+		struct stat st;
+
+		if (stat(node.syspath, &st) == 0)
+			node.ino = st.st_ino;
+		if (vector_add(&vector, &node, sizeof(node)) < 0)
+			return -ENOMEM;
+	}
+	nodes = vector.data;
+	if (vector.n > 0)
+		qsort(nodes, vector.n, sizeof(*nodes), compare_nodes);
+	for (size_t i = 0; r >= 0 && i < vector.n; i++)
+		r = visit(nodes[i].syspath, userdata);
+	return r < 0 ? r : 0;
+}
 
 int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
 		       void *userdata)
 {
 	_cleanup_(udev_enumerate_unrefp) struct udev_enumerate *enumerate =
 		udev_enumerate_new(udev);
-	struct udev_list_entry *entry;
 	int r;
 
 	if (!enumerate || access(SYSFS_DEVICES, F_OK) < 0)
@@ -23,15 +63,7 @@ int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void
 			return r;
 	}
 	r = udev_enumerate_scan_devices(enumerate);
-	if (r < 0)
-		return r;
-	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
-	{
-		r = visit(udev_list_entry_get_name(entry), userdata);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r < 0 ? r : visit_in_order(enumerate, visit, userdata);
 }
 
 int udev_kernel_monitor_new(struct udev *udev, struct udev_monitor **ret)

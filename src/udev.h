@@ -5,14 +5,16 @@
 
 #include "device.h"
 
+DEFINE_TRIVIAL_CLEANUP(struct udev *, udev_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_enumerate *, udev_enumerate_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_monitor *, udev_monitor_unref)
 DEFINE_TRIVIAL_CLEANUP(struct udev_device *, udev_device_unref)
 #define _cleanup_udev_device_ _cleanup_(udev_device_unrefp)
 
-/* Calls @visit with the sysfs path of every node of the governed buses, parents first. Stops at
- * the first negative result and returns it; else 0 or a negative errno. That there is no sysfs is
- * an error: to find no device is not to know that there is none. */
+/* Calls @visit with the sysfs path of every node of the governed buses, in the order in which they
+ * came: parents before children, and the same after a restart. Stops at the first negative result
+ * and returns it; else 0 or a negative errno. That there is no sysfs is an error: to find no device
+ * is not to know that there is none. */
 int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
 		       void *userdata);
 

@@ -33,13 +33,23 @@ int view_open(struct View *view, const struct Options *options)
 	return policy_load(options->policy, &view->policy);
 }
 
+/* Devices of a snapshot have no number, and were there at start. */
+static void moment_of(const struct Device *device, struct Moment *ret, void *userdata)
+{
+	const struct Phase *phase = userdata;
+
+	ret->is_hot = phase_is_hot(phase, device->ino);
+	ret->is_frozen = device->ino > 0 && phase_is_frozen(phase, device->ino);
+}
+
 static int decide(struct View *view)
 {
 	view->decisions = calloc(view->inventory.n + 1, sizeof(*view->decisions));
 	if (!view->decisions)
 		return -ENOMEM;
+	phase_read(&view->phase);
 	return policy_decide_all(view->policy, view->inventory.devices, view->inventory.n,
-				 view->decisions);
+				 moment_of, &view->phase, view->decisions);
 }
 
 static int read_devices(struct View *view, const struct Options *options, const struct Needs *needs)

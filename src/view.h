@@ -3,6 +3,7 @@
 
 #include "authctl.h"
 #include "inventory.h"
+#include "phase.h"
 #include "verdict.h"
 
 /* What a verb that only reads looks at: the policy, the devices, and what it decides over them. */
@@ -12,7 +13,8 @@ struct View {
 	struct Policy *policy;
 	struct Inventory inventory;
 	struct Decision *decisions; /* over each device, in the order of the inventory */
-	enum Protection mode;	    /* of the kernel's device authorization */
+	struct Phase phase;
+	enum Protection mode; /* of the kernel's device authorization */
 };
 
 /* Reads the policy that @options name. Returns 0 or a negative errno after the log told why. The

@@ -2,15 +2,12 @@
 #include "vital.h"
 
 #include <errno.h>
-#include <libudev.h>
 
 #include "chain.h"
 #include "escape.h"
 #include "log.h"
 #include "match.h"
 #include "udev.h"
-
-DEFINE_TRIVIAL_CLEANUP(struct udev *, udev_unref)
 
 struct Check {
 	const struct Policy *policy;
@@ -65,9 +62,10 @@ int policy_check_vital(const struct Policy *policy)
 
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
-		r = check.decisions ? policy_decide_all(policy, check.inventory.devices,
-							check.inventory.n, check.decisions)
-				    : -ENOMEM;
+		r = check.decisions
+			    ? policy_decide_all(policy, check.inventory.devices, check.inventory.n,
+						NULL, NULL, check.decisions)
+			    : -ENOMEM;
 	}
 	if (r >= 0)
 		r = chain_find_vital(on_vital, &check);

@@ -2,7 +2,6 @@
 #include <json-c/json.h>
 
 #include "authctl.h"
-#include "frozen.h"
 #include "test.h"
 #include "testbed.h"
 
@@ -242,7 +241,6 @@ static void test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied(void
 	_cleanup_free_ char *value = NULL;
 
 	assert_int_equal(run(NULL, NULL, "freeze"), EXIT_DONE);
-	assert_true(frozen());
 	assert_int_equal(run(NULL, NULL, "authorize", "0000:00:01.0"), EXIT_REFUSED);
 	assert_int_equal(run(NULL, NULL, "apply", "--policy", bed->policy), EXIT_REFUSED);
 	value = testbed_attr(bed, nic, "authorized");

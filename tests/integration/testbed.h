@@ -35,9 +35,6 @@ void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action
 /* Writes @text as the policy of the programs that testbed_run() and testbed_start() start. */
 void testbed_policy(struct Testbed *bed, const char *text);
 
-/* Takes back a freeze, which nothing but a reboot does outside of tests. */
-void testbed_thaw(struct Testbed *bed);
-
 /* The value of an attribute, without the last newline; the caller frees it. */
 char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr);
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "phase.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "io.h"
+#include "names.h"
+#include "util.h"
+
+/* systemd.exec(5), RuntimeDirectory=. */
+static const char *runtime_dir(void)
+{
+	const char *dir = secure_getenv("RUNTIME_DIRECTORY");
+
+	return isempty(dir) ? RUNTIME_DIR : dir;
+}
+
+char *runtime_path(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", runtime_dir(), name) < 0 ? NULL : path;
+}
+
+/* Returns -ENOENT where the mark is not set. */
+static int read_mark(const char *name, ino_t *ret)
+{
+	_cleanup_free_ char *path = runtime_path(name);
+	_cleanup_close_ int fd = -1;
+	char text[32], *end;
+	ssize_t n;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	n = read_full(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return errno || end == text || *end != '\n' ? -EBADMSG : 0;
+}
+
+void phase_read(struct Phase *ret)
+{
+	int r;
+
+	*ret = (struct Phase){0};
+	r = read_mark(MARK_STARTED, &ret->started);
+	ret->is_started = r == 0;
+	r = read_mark(MARK_FROZEN, &ret->frozen);
+	ret->is_frozen = r != -ENOENT;
+	if (r < 0)
+		ret->frozen = 0;
+}
+
+static int write_mark(const char *name, ino_t latest)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "\n", (uint64_t)latest);
+	return runtime_write(name, text, strlen(text), false);
+}
+
+int runtime_write(const char *name, const char *data, size_t size, bool replace)
+{
+	_cleanup_free_ char *path = runtime_path(name), *temporary = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = 0;
+
+	if (!path || asprintf(&temporary, "%s.%d", path, getpid()) < 0)
+		return -ENOMEM;
+	if (mkdir(runtime_dir(), 0755) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	for (size_t done = 0; r == 0 && done < size;) {
+		ssize_t n = write(fd, data + done, size - done);
+
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		else if (n > 0)
+			done += (size_t)n;
+	}
+	/* link(2) leaves what is there */
+	if (r == 0 && (replace ? rename(temporary, path) : link(temporary, path)) < 0)
+		r = errno == EEXIST ? 0 : -errno;
+	(void)unlink(temporary);
+	return r;
+}
+
+int phase_start(ino_t latest)
+{
+	return write_mark(MARK_STARTED, latest);
+}
+
+int phase_freeze(ino_t latest)
+{
+	return write_mark(MARK_FROZEN, latest);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The two marks that a boot has for a policy: the start, after which devices count as plugged, and
+ * the freeze, from which until the machine starts again the policy does not change, nobody
+ * authorizes by hand, and only rules with `after-freeze` admit devices.
+ *
+ * Each is a file in /run/tdx-auth, so that it holds over restarts of the daemon and for tools
+ * without it, and holds the inode number of the sysfs directory that was the latest then. Those
+ * numbers grow from one to the next for as long as the kernel runs (fs/kernfs/dir.c,
+ * __kernfs_new_node(): counted up, with a generation above it), and so tell which devices came
+ * later. */
+struct Phase {
+	bool is_started, is_frozen;
+	ino_t started, frozen; /* the latest device before each */
+};
+
+/* Reads both marks. What cannot be read is taken for a freeze before the first device. */
+void phase_read(struct Phase *ret);
+
+/* Whether the device of this inode number was plugged after the start. */
+static inline bool phase_is_hot(const struct Phase *phase, ino_t ino)
+{
+	return phase->is_started && ino > phase->started;
+}
+
+/* Whether it came after the freeze. */
+static inline bool phase_is_frozen(const struct Phase *phase, ino_t ino)
+{
+	return phase->is_frozen && ino > phase->frozen;
+}
+
+/* Set the marks, where they are not set: @latest is the largest inode number of a device that is
+ * there. Returns 0 or a negative errno. */
+int phase_start(ino_t latest);
+int phase_freeze(ino_t latest);
+
+/* Writes a file in /run/tdx-auth whole or not at all; one that is there stays, unless @replace. */
+int runtime_write(const char *name, const char *data, size_t size, bool replace);
+
+/* The path of a file in /run/tdx-auth: a new string, NULL when out of memory. */
+char *runtime_path(const char *name);

@@ -18,6 +18,8 @@ kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap
     qemu-system-x86 zstd"
 lint="clang-format clang-tidy python3-git python3-ply shellcheck"
+# The runtime is the one of the release's clang; libFuzzer is in it.
+fuzz="clang libclang-rt-dev"
 
 missing() {
     # A package of either architecture spelling counts; dpkg-query says nothing of unknown ones.
@@ -55,7 +57,7 @@ installed=$(mktemp "$cache/installed.XXXXXX")
 trap 'rm -f "$installed"' EXIT
 
 # shellcheck disable=SC2086 # lists
-wanted=$(missing $build $kernel $guest $lint)
+wanted=$(missing $build $kernel $guest $lint $fuzz)
 [ -n "$wanted" ] || exit 0
 
 # shellcheck disable=SC2086 # a list
@@ -79,6 +81,6 @@ for package in ${late-}; do
 done
 
 # shellcheck disable=SC2086 # lists
-wanted=$(missing $build $kernel $guest $lint)
+wanted=$(missing $build $kernel $guest $lint $fuzz)
 # shellcheck disable=SC2086 # a list
 [ -z "$wanted" ] || die "still missing after the installation: $(printf '%s ' $wanted)"

@@ -2,7 +2,7 @@
 #include <fnmatch.h>
 
 #include "fuzz.h"
-#include "glob.h"
+#include "glob-match.h"
 #include "match.h"
 #include "policy-index.h"
 #include "policy-parse.h"

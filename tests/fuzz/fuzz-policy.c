@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "glob.h"
+#include "glob-match.h"
 #include "policy-index.h"
 #include "policy-parse.h"
 

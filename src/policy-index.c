@@ -22,17 +22,23 @@ enum Kind {
 #define KEYS_MAX 64    /* that one rule is filed under: the product of its lists */
 #define PREFIX_MAX 255 /* characters of a modalias that are looked at */
 
-/* Rules of one key: @n of them from @first in the index's `rules`. An empty slot has n == 0. */
+#define EMPTY UINT32_MAX	 /* a slot without rules */
+#define LIST (UINT32_C(1) << 31) /* in a slot: not a rule but where in `lists` its rules begin */
+#define LAST (UINT32_C(1) << 31) /* in a list: no rule follows */
+
+/* The rules of one key. Most keys have one rule, which is then found with one memory access less;
+ * in a large policy that is what a lookup costs. */
 struct Slot {
-	uint64_t key;
-	uint32_t first, n;
+	uint32_t key;
+	uint32_t rules; /* the number of the rule, or of several, or EMPTY */
 };
 
 struct PolicyIndex {
 	struct Slot *slots;
-	unsigned shift;				  /* there are 1 << (64 - shift) slots */
-	uint32_t *rules;			  /* numbers of rules, ascending within a slot */
+	unsigned shift;				  /* there are 1 << (32 - shift) slots */
+	uint32_t *lists;			  /* numbers of rules, ascending within a list */
 	unsigned kinds;				  /* bits of those that are in use */
+	unsigned prefix_longest;		  /* of the lengths in `prefixes` */
 	uint64_t prefixes[(PREFIX_MAX + 1) / 64]; /* bits of the lengths that are in use */
 };
 
@@ -67,27 +73,48 @@ static uint64_t seed(enum Kind kind, uint32_t number)
 	return hash_number(hash_number(0xcbf29ce484222325, kind), number);
 }
 
-static uint64_t key_of_ids(enum Bus bus, uint32_t vendor, uint32_t device)
+/* The highest bits of the product depend on all bits of the hash. */
+static uint32_t key_of(uint64_t hash)
 {
-	return hash_number(hash_number(seed(KIND_IDS, bus), vendor), device);
+	return (uint32_t)(hash * 0x9e3779b97f4a7c15 >> 32);
 }
 
-static uint64_t key_of_id(enum Kind kind, enum Bus bus, uint32_t id)
+static uint32_t key_of_ids(enum Bus bus, uint32_t vendor, uint32_t device)
 {
-	return hash_number(seed(kind, bus), id);
+	return key_of(hash_number(hash_number(seed(KIND_IDS, bus), vendor), device));
 }
 
-static uint64_t key_of_attribute(const char *name, const char *value)
+static uint32_t key_of_id(enum Kind kind, enum Bus bus, uint32_t id)
+{
+	return key_of(hash_number(seed(kind, bus), id));
+}
+
+static uint32_t key_of_text(uint64_t start, const char *s, size_t len)
+{
+	return key_of(hash_text(start, s, len));
+}
+
+static uint32_t key_of_attribute(const char *name, const char *value)
 {
 	uint64_t hash = hash_text(seed(KIND_ATTRIBUTE, 0), name, strlen(name));
 
-	return hash_text(hash_byte(hash, '='), value, strlen(value));
+	return key_of_text(hash_byte(hash, '='), value, strlen(value));
+}
+
+static uint32_t key_of_bus(enum Bus bus)
+{
+	return key_of(seed(KIND_BUS, bus));
+}
+
+static uint32_t key_of_any(void)
+{
+	return key_of(seed(KIND_ANY, 0));
 }
 
 /* --- what a rule can be filed under --- */
 
 struct Keys {
-	uint64_t keys[KEYS_MAX];
+	uint32_t keys[KEYS_MAX];
 	size_t n; /* 0: not of this kind */
 	unsigned prefix_lengths[KEYS_MAX];
 };
@@ -153,7 +180,7 @@ static void file_under_text(const struct Match *match, enum Kind kind, struct Ke
 		return;
 	for (uint32_t i = 0; i < condition->n; i++)
 		ret->keys[ret->n++] =
-			hash_text(start, condition->globs[i], strlen(condition->globs[i]));
+			key_of_text(start, condition->globs[i], strlen(condition->globs[i]));
 }
 
 static void file_under_attribute(const struct Match *match, struct Keys *ret)
@@ -181,7 +208,7 @@ static void file_under_modalias(const struct Match *match, struct Keys *ret)
 		if (length > PREFIX_MAX)
 			length = PREFIX_MAX;
 		ret->prefix_lengths[i] = (unsigned)length;
-		ret->keys[i] = hash_text(seed(KIND_MODALIAS, 0), condition->globs[i], length);
+		ret->keys[i] = key_of_text(seed(KIND_MODALIAS, 0), condition->globs[i], length);
 	}
 	ret->n = condition->n;
 }
@@ -211,23 +238,23 @@ static void file_rule(const struct Rule *rule, enum Kind kind, struct Keys *ret)
 		break;
 	case KIND_BUS:
 		if (match->bus != _BUS_INVALID)
-			ret->keys[ret->n++] = seed(KIND_BUS, match->bus);
+			ret->keys[ret->n++] = key_of_bus(match->bus);
 		break;
 	default:
-		ret->keys[ret->n++] = seed(KIND_ANY, 0);
+		ret->keys[ret->n++] = key_of_any();
 	}
 }
 
 /* --- building --- */
 
 struct Entry {
-	uint64_t key;
+	uint32_t key;
 	uint32_t rule;
 };
 
 static int compare_keys(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return (x > y) - (x < y);
 }
@@ -254,14 +281,14 @@ static int gather_keys(const struct Policy *policy, struct Vector *ret)
 					return -ENOMEM;
 		}
 	if (ret->n > 0)
-		qsort(ret->data, ret->n, sizeof(uint64_t), compare_keys);
+		qsort(ret->data, ret->n, sizeof(uint32_t), compare_keys);
 	return 0;
 }
 
 /* Where @key would stand among the sorted ones, or, with @after, where the next larger one does. */
-static size_t find_key(const struct Vector *sorted, uint64_t key, bool after)
+static size_t find_key(const struct Vector *sorted, uint32_t key, bool after)
 {
-	const uint64_t *keys = sorted->data;
+	const uint32_t *keys = sorted->data;
 	size_t low = 0, high = sorted->n;
 
 	while (low < high) {
@@ -290,6 +317,13 @@ static size_t crowd(const struct Vector *sorted, const struct Keys *keys)
 	return largest;
 }
 
+static void use_prefix(struct PolicyIndex *index, unsigned length)
+{
+	index->prefixes[length / 64] |= UINT64_C(1) << length % 64;
+	if (length > index->prefix_longest)
+		index->prefix_longest = length;
+}
+
 static int enter_rule(struct PolicyIndex *index, const struct Policy *policy, size_t number,
 		      const struct Vector *sorted, struct Vector *entries)
 {
@@ -314,49 +348,89 @@ static int enter_rule(struct PolicyIndex *index, const struct Policy *policy, si
 		unsigned length = best.prefix_lengths[i];
 
 		if (best_kind == KIND_MODALIAS)
-			index->prefixes[length / 64] |= UINT64_C(1) << length % 64;
+			use_prefix(index, length);
 		if (vector_add(entries, &entry, sizeof(entry)) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static struct Slot *find_slot(const struct PolicyIndex *index, uint64_t key)
+static struct Slot *find_slot(const struct PolicyIndex *index, uint32_t key)
 {
-	size_t mask = ((size_t)1 << (64 - index->shift)) - 1;
+	size_t mask = ((size_t)1 << (32 - index->shift)) - 1;
 
-	/* the highest bits of the product depend on all bits of the key */
-	for (size_t i = (key * 0x9e3779b97f4a7c15) >> index->shift;; i = (i + 1) & mask)
-		if (index->slots[i].n == 0 || index->slots[i].key == key)
+	for (size_t i = key >> index->shift;; i = (i + 1) & mask)
+		if (index->slots[i].rules == EMPTY || index->slots[i].key == key)
 			return &index->slots[i];
+}
+
+/* At least twice as many slots as keys: there is always an empty one, and it is never far. */
+static int make_slots(struct PolicyIndex *index, size_t n_keys)
+{
+	size_t n;
+
+	index->shift = 31;
+	while (index->shift > 0 && (UINT64_C(1) << (32 - index->shift)) < n_keys * 2)
+		index->shift--;
+	n = (size_t)1 << (32 - index->shift);
+	if (n <= n_keys)
+		return -ENOMEM;
+	index->slots = malloc(n * sizeof(*index->slots));
+	for (size_t i = 0; index->slots && i < n; i++)
+		index->slots[i] = (struct Slot){.rules = EMPTY};
+	return index->slots ? 0 : -ENOMEM;
+}
+
+/* Drops what is there twice. */
+static size_t sort_entries(struct Entry *entries, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 0)
+		qsort(entries, n, sizeof(*entries), compare_entries);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || compare_entries(&entries[i], &entries[i - 1]) != 0)
+			entries[kept++] = entries[i];
+	return kept;
+}
+
+/* How many entries from @entries on have its key. */
+static size_t count_same_key(const struct Entry *entries, size_t n)
+{
+	size_t same = 1;
+
+	while (same < n && entries[same].key == entries[0].key)
+		same++;
+	return same;
 }
 
 static int fill(struct PolicyIndex *index, struct Vector *vector)
 {
 	struct Entry *entries = vector->data;
-	struct Slot *slot = NULL;
-	size_t used = 0;
+	size_t n = sort_entries(entries, vector->n), n_keys = 0, n_listed = 0, same;
 
-	if (vector->n > 0)
-		qsort(entries, vector->n, sizeof(*entries), compare_entries);
-	index->shift = 63;
-	while (((size_t)1 << (64 - index->shift)) < vector->n * 2)
-		index->shift--;
-	index->slots = calloc((size_t)1 << (64 - index->shift), sizeof(*index->slots));
-	index->rules = calloc(vector->n + 1, sizeof(*index->rules));
-	if (!index->slots || !index->rules)
+	if (n >= LIST)
 		return -ENOMEM;
-	for (size_t i = 0; i < vector->n; i++) {
-		bool is_same_key = i > 0 && entries[i].key == entries[i - 1].key;
+	for (size_t i = 0; i < n; i += same) {
+		same = count_same_key(entries + i, n - i);
+		n_keys++;
+		n_listed += same > 1 ? same : 0;
+	}
+	index->lists = calloc(n_listed + 1, sizeof(*index->lists));
+	if (!index->lists || make_slots(index, n_keys) < 0)
+		return -ENOMEM;
+	n_listed = 0;
+	for (size_t i = 0; i < n; i += same) {
+		struct Slot *slot = find_slot(index, entries[i].key);
 
-		if (is_same_key && entries[i].rule == entries[i - 1].rule)
+		same = count_same_key(entries + i, n - i);
+		*slot = (struct Slot){entries[i].key, entries[i].rule};
+		if (same == 1)
 			continue;
-		if (!is_same_key) {
-			slot = find_slot(index, entries[i].key);
-			*slot = (struct Slot){entries[i].key, (uint32_t)used, 0};
-		}
-		slot->n++;
-		index->rules[used++] = entries[i].rule;
+		slot->rules = LIST | (uint32_t)n_listed;
+		for (size_t j = 0; j < same; j++)
+			index->lists[n_listed++] = entries[i + j].rule;
+		index->lists[n_listed - 1] |= LAST;
 	}
 	return 0;
 }
@@ -388,7 +462,7 @@ void policy_index_free(struct PolicyIndex *index)
 	if (!index)
 		return;
 	free(index->slots);
-	free(index->rules);
+	free(index->lists);
 	free(index);
 }
 
@@ -401,22 +475,33 @@ struct Search {
 	size_t found; /* number of the first rule that matched so far */
 };
 
-static void try_key(struct Search *search, uint64_t key)
+/* Returns whether a rule further on may still be the first. */
+static bool try_rule(struct Search *search, size_t number)
+{
+	if (number >= search->found)
+		return false;
+	if (!rule_matches(policy_rule(search->policy, number), search->device, search->moment,
+			  NULL))
+		return true;
+	search->found = number;
+	return false;
+}
+
+static void try_key(struct Search *search, uint32_t key)
 {
 	const struct PolicyIndex *index = search->policy->index;
-	const struct Slot *slot = find_slot(index, key);
+	uint32_t rules = find_slot(index, key)->rules;
+	const uint32_t *list;
 
-	for (uint32_t i = 0; i < slot->n; i++) {
-		size_t number = index->rules[slot->first + i];
-
-		if (number >= search->found)
-			return;
-		if (rule_matches(policy_rule(search->policy, number), search->device,
-				 search->moment, NULL)) {
-			search->found = number;
-			return;
-		}
+	if (rules == EMPTY)
+		return;
+	if (!(rules & LIST)) {
+		(void)try_rule(search, rules);
+		return;
 	}
+	list = index->lists + (rules & ~LIST);
+	while (try_rule(search, *list & ~LAST) && !(*list & LAST))
+		list++;
 }
 
 static bool in_use(const struct Search *search, enum Kind kind)
@@ -446,10 +531,10 @@ static void try_texts(struct Search *search)
 	size_t len;
 
 	while (in_use(search, KIND_LISTED) && (id = device_next_listed_id(device, &pos, &len)))
-		try_key(search, hash_text(seed(KIND_LISTED, device->bus), id, len));
+		try_key(search, key_of_text(seed(KIND_LISTED, device->bus), id, len));
 	if (in_use(search, KIND_NAME) && device->sysname)
 		try_key(search,
-			hash_text(seed(KIND_NAME, 0), device->sysname, strlen(device->sysname)));
+			key_of_text(seed(KIND_NAME, 0), device->sysname, strlen(device->sysname)));
 	for (size_t i = 0; in_use(search, KIND_ATTRIBUTE) && i < device->n_attributes; i++)
 		if (device->attributes[i].value)
 			try_key(search, key_of_attribute(device->attributes[i].name,
@@ -458,18 +543,18 @@ static void try_texts(struct Search *search)
 
 static void try_modalias(struct Search *search)
 {
-	const uint64_t *prefixes = search->policy->index->prefixes;
+	const struct PolicyIndex *index = search->policy->index;
 	const char *modalias = search->device->modalias;
-	uint64_t key = seed(KIND_MODALIAS, 0);
+	uint64_t hash = seed(KIND_MODALIAS, 0);
 
 	if (!modalias || !in_use(search, KIND_MODALIAS))
 		return;
-	for (unsigned length = 0; length <= PREFIX_MAX; length++) {
-		if (prefixes[length / 64] >> length % 64 & 1)
-			try_key(search, key);
+	for (unsigned length = 0; length <= index->prefix_longest; length++) {
+		if (index->prefixes[length / 64] >> length % 64 & 1)
+			try_key(search, key_of(hash));
 		if (!modalias[length])
 			return;
-		key = hash_text(key, modalias + length, 1);
+		hash = hash_text(hash, modalias + length, 1);
 	}
 }
 
@@ -482,8 +567,8 @@ const struct Rule *policy_index_find(const struct Policy *policy, const struct D
 	try_texts(&search);
 	try_modalias(&search);
 	if (in_use(&search, KIND_BUS))
-		try_key(&search, seed(KIND_BUS, device->bus));
+		try_key(&search, key_of_bus(device->bus));
 	if (in_use(&search, KIND_ANY))
-		try_key(&search, seed(KIND_ANY, 0));
+		try_key(&search, key_of_any());
 	return search.found == SIZE_MAX ? NULL : policy_rule(policy, search.found);
 }

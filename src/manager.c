@@ -2,6 +2,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
@@ -620,6 +621,7 @@ static int set_policy(struct Manager *m, struct Policy *policy)
 	}
 	policy_unref(m->policy);
 	m->policy = policy;
+	(void)malloc_trim(0); /* two policies were there for a moment; one stays */
 	return 0;
 }
 

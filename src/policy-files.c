@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -251,6 +252,9 @@ static int complete(struct Policy *policy, int r, struct Policy **ret)
 		policy_unref(policy);
 	else
 		*ret = policy;
+	/* what reading took beside the policy: malloc(3) would keep megabytes of it for a daemon that
+	 * never asks for so much again */
+	(void)malloc_trim(0);
 	return r < 0 ? r : 0;
 }
 

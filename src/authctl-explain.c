@@ -267,7 +267,7 @@ static int explain(const struct Options *options, struct Subject *subject)
 	if (r < 0)
 		return finish(r, "explain");
 	if (subject->device->modalias &&
-	    modules_for(subject->device->modalias, &subject->modules) < 0)
+	    modules_for(NULL, NULL, subject->device->modalias, &subject->modules) < 0)
 		subject->modules = NULL;
 	return finish(options->json ? print_json(subject) : print_text(subject), "print");
 }

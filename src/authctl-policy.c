@@ -76,7 +76,7 @@ static int warn_of_unknown_ids(const struct Policy *policy)
 			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
 		char **modules = NULL;
 
-		if (modalias && modules_for(modalias, &modules) == 0) {
+		if (modalias && modules_for(NULL, NULL, modalias, &modules) == 0) {
 			print_warning(rule,
 				      "no module of the running kernel knows these ids; a driver "
 				      "that is built in, or goes by the class, may",

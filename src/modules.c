@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <libkmod.h>
+#include <sys/utsname.h>
+#include <syslog.h>
 
 #include "util.h"
 
@@ -35,17 +37,37 @@ static int collect(struct kmod_list *list, char ***ret)
 	return n;
 }
 
-int modules_for(const char *modalias, char ***ret)
+/* NULL for what kmod takes by itself: the running kernel of this system. */
+static int module_directory(const char *root, const char *version, char **ret)
+{
+	struct utsname running;
+
+	*ret = NULL;
+	if (!root && !version)
+		return 0;
+	if (!version && uname(&running) < 0)
+		return -errno;
+	return asprintf(ret, "%s/lib/modules/%s", root ? root : "",
+			version ? version : running.release) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int modules_for(const char *root, const char *version, const char *modalias, char ***ret)
 {
 	/* no configuration file: what fits, not what an admin made of it */
 	static const char *const no_config[] = {NULL};
-	_cleanup_(kmod_unrefp) struct kmod_ctx *ctx =
-		kmod_new(NULL, (const char *const *)no_config);
+	_cleanup_(kmod_unrefp) struct kmod_ctx *ctx = NULL;
+	_cleanup_free_ char *directory = NULL;
 	struct kmod_list *list = NULL;
-	int r;
+	int r = module_directory(root, version, &directory);
 
+	if (r < 0)
+		return r;
+	ctx = kmod_new(directory, (const char *const *)no_config);
 	if (!ctx)
 		return -ENOMEM;
+	kmod_set_log_priority(ctx, LOG_CRIT); /* what it has to say is for who debugs libkmod */
 	r = kmod_module_new_from_lookup(ctx, modalias, &list);
 	if (r < 0 && r != -ENOENT && r != -ENOSYS)
 		return r;

@@ -83,7 +83,7 @@ static int load_in_force(struct Policy **ret)
 {
 	_cleanup_free_ char *path = runtime_path(POLICY_IN_FORCE);
 
-	return path ? policy_load(path, ret) : -ENOMEM;
+	return path ? policy_load_in_force(path, ret) : -ENOMEM;
 }
 
 /* For a start after the freeze, where files may have changed. */

@@ -449,7 +449,10 @@ static const struct Key document_keys[] = {
 int hardened_parse(struct HardenedList *list, const char *text, size_t size,
 		   struct ParseErrors *ret_errors)
 {
-	struct Parser p = {.yaml = {.noun = "hardened list", .errors = ret_errors, .parser = &p},
+	struct Parser p = {.yaml = {.noun = "hardened list",
+				    .errors = ret_errors,
+				    .parser = &p,
+				    .size_max = PARSE_SIZE_MAX},
 			   .list = list};
 	int r;
 

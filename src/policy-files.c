@@ -41,11 +41,11 @@ static int open_trusted(const char *root, const char *path, int flags)
 	return fd < 0 ? refuse(fd, "%s", problem ? problem : strerror(-fd)) : fd;
 }
 
-/* Reads all of @fd, up to one byte more than a policy may have, so that the parser sees it. */
-static int read_whole(int fd, char **ret, size_t *ret_size)
+/* Reads all of @fd, up to one byte more than @max, so that the parser sees that it is too much. */
+static int read_whole(int fd, size_t max, char **ret, size_t *ret_size)
 {
-	_cleanup_free_ char *text = malloc(PARSE_SIZE_MAX + 1);
-	ssize_t n = text ? read_full(fd, text, PARSE_SIZE_MAX + 1) : -ENOMEM;
+	_cleanup_free_ char *text = malloc(max + 1);
+	ssize_t n = text ? read_full(fd, text, max + 1) : -ENOMEM;
 
 	if (n < 0)
 		return (int)n;
@@ -55,7 +55,7 @@ static int read_whole(int fd, char **ret, size_t *ret_size)
 }
 
 /* Opens @file and reads it if it may be trusted. A device or a pipe is never read. */
-static int read_file(const char *root, const char *file, char **ret, size_t *ret_size)
+static int read_file(const char *root, const char *file, size_t max, char **ret, size_t *ret_size)
 {
 	_cleanup_close_ int fd = open_trusted(root, file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -67,7 +67,7 @@ static int read_file(const char *root, const char *file, char **ret, size_t *ret
 		return refuse(-errno, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return refuse(-EINVAL, "%s: not a regular file", file);
-	r = read_whole(fd, ret, ret_size);
+	r = read_whole(fd, max, ret, ret_size);
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
 }
 
@@ -76,7 +76,7 @@ static int load_file(struct Policy *policy, const char *root, const char *file)
 	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	int r = read_file(root, file, &text, &size);
+	int r = read_file(root, file, policy->size_max, &text, &size);
 
 	if (r < 0)
 		return r;
@@ -252,8 +252,8 @@ static int complete(struct Policy *policy, int r, struct Policy **ret)
 		policy_unref(policy);
 	else
 		*ret = policy;
-	/* what reading took beside the policy: malloc(3) would keep megabytes of it for a daemon that
-	 * never asks for so much again */
+	/* what reading took beside the policy: malloc(3) would keep megabytes of it for a daemon
+	 * that never asks for so much again */
 	(void)malloc_trim(0);
 	return r < 0 ? r : 0;
 }
@@ -272,6 +272,19 @@ int policy_load_files(char *const *files, struct Policy **ret)
 			r = loaded;
 	}
 	return complete(policy, r, ret);
+}
+
+/* Many files made it. */
+#define IN_FORCE_SIZE_MAX ((size_t)64 * 1024 * 1024)
+
+int policy_load_in_force(const char *file, struct Policy **ret)
+{
+	struct Policy *policy = policy_new();
+
+	if (!policy)
+		return refuse(-ENOMEM, "out of memory");
+	policy->size_max = IN_FORCE_SIZE_MAX;
+	return complete(policy, load_file(policy, NULL, file), ret);
 }
 
 int policy_load_from_root(const char *root, struct Policy **ret)

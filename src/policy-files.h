@@ -19,3 +19,7 @@ int policy_load_from_root(const char *root, struct Policy **ret);
 
 /* The files in the order that they are given in, ended by NULL, as one policy. */
 int policy_load_files(char *const *files, struct Policy **ret);
+
+/* A file that policy_write() made of a whole policy, and that may be as large as its files
+ * together: at most 64 MiB. */
+int policy_load_in_force(const char *file, struct Policy **ret);

@@ -348,7 +348,10 @@ static void keep_name(void *name)
 int policy_parse(struct Policy *policy, const char *file, const char *text, size_t size,
 		 struct ParseErrors *ret_errors)
 {
-	struct Parser p = {.yaml = {.noun = "policy", .errors = ret_errors, .parser = &p},
+	struct Parser p = {.yaml = {.noun = "policy",
+				    .errors = ret_errors,
+				    .parser = &p,
+				    .size_max = policy->size_max},
 			   .policy = policy};
 	int r;
 

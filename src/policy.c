@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "parse.h"
 #include "policy-index.h"
 
 struct Policy *policy_new(void)
@@ -12,6 +13,7 @@ struct Policy *policy_new(void)
 	if (!policy)
 		return NULL;
 	policy->n_refs = 1;
+	policy->size_max = PARSE_SIZE_MAX;
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		policy->bus_default[bus] = _ACTION_INVALID;
 	policy->any_default = _ACTION_INVALID;

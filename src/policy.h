@@ -91,7 +91,8 @@ struct Policy {
 	enum Action any_default;
 	struct ModulePolicy modules;
 	struct Needs needs;
-	bool has_minimum;	   /* a rule needs devices */
+	bool has_minimum; /* a rule needs devices */
+	size_t size_max;  /* bytes of one file: PARSE_SIZE_MAX unless somebody says otherwise */
 	struct PolicyIndex *index; /* NULL until policy_index() */
 	struct Arena arena;	   /* of what rules and strings consist of */
 };

@@ -474,9 +474,9 @@ int reader_read(struct YamlReader *reader, const char *text, size_t size, const 
 	const char *tab = memchr(text, '\t', size);
 	int r;
 
-	if (size > PARSE_SIZE_MAX)
+	if (size > reader->size_max)
 		return reader_fail(reader, (yaml_mark_t){0}, "larger than %zu bytes",
-				   PARSE_SIZE_MAX);
+				   reader->size_max);
 	/* YAML forbids tabs where they matter and libyaml lets some through: none at all is a rule
 	 * that people can see. */
 	if (tab)

@@ -22,6 +22,7 @@ struct Parser;
 
 struct YamlReader {
 	const char *noun;   /* what a text is, in errors: "policy" */
+	size_t size_max;    /* bytes of a text */
 	yaml_event_t event; /* the current one; consumed by reader_advance() */
 	struct ParseErrors *errors;
 	struct Parser *parser; /* what the functions of keys get */
@@ -44,8 +45,8 @@ struct Key {
 /* All functions that return int return 0; -EBADMSG with the error recorded; or -ENOMEM. */
 
 /* Reads all of the @size bytes at @text, a mapping of @keys, whose "version" is to be read by
- * reader_version(). The caller sets noun, errors and parser and zeroes the rest; nothing needs to
- * be freed but *errors. */
+ * reader_version(). The caller sets noun, size_max, errors and parser and zeroes the rest; nothing
+ * needs to be freed but *errors. */
 int reader_read(struct YamlReader *reader, const char *text, size_t size, const struct Key *keys);
 
 /* Records an error and returns -EBADMSG, or -ENOMEM. */

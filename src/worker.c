@@ -81,7 +81,7 @@ static int receive_request(int socket, struct EnforceRequest *ret, int *ret_dirf
 
 /* Serves requests until the parent closes its end. Signals of the parent's terminal and service
  * manager end the worker as they would any program, so their handling is reset. */
-_Noreturn static void worker_main(int socket, worker_execute_t execute)
+_Noreturn static void worker_main(int socket, pid_t starter, worker_execute_t execute)
 {
 	struct EnforceRequest request;
 	sigset_t none;
@@ -89,6 +89,8 @@ _Noreturn static void worker_main(int socket, worker_execute_t execute)
 
 	(void)prctl(PR_SET_NAME, "tdx-auth-worker");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != starter) /* it died before it could be told */
+		_exit(EXIT_FAILURE);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(socket, 3) == 3) /* nothing of the parent's stays open but this and stdio */
@@ -254,6 +256,7 @@ static int add_sources(struct Worker *worker)
 
 static int fork_worker(struct Worker *worker)
 {
+	pid_t starter = getpid();
 	int sockets[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
@@ -261,7 +264,7 @@ static int fork_worker(struct Worker *worker)
 	worker->socket = sockets[0];
 	worker->pid = fork();
 	if (worker->pid == 0)
-		worker_main(sockets[1], worker->pool->execute);
+		worker_main(sockets[1], starter, worker->pool->execute);
 	(void)close(sockets[1]);
 	return worker->pid < 0 ? -errno : 0;
 }

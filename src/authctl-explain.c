@@ -216,12 +216,13 @@ static int print_text(const struct Subject *subject)
 static struct json_object *rules_to_json(const struct Subject *subject)
 {
 	struct json_object *list = json_object_new_array();
+	const struct Rule *decided = subject->decision.rule;
 
 	for (size_t i = 0; i < n_tried(subject); i++) {
 		const struct Rule *rule = policy_rule(subject->view->policy, i);
 		struct json_object *object = json_object_new_object();
 		struct Mismatch mismatch = {0};
-		bool fits = rule == subject->decision.rule ||
+		bool fits = (decided && rule == decided) ||
 			    rule_matches(rule, subject->device, NULL, &mismatch);
 		_cleanup_free_ char *outcome = rule_outcome(subject, rule);
 

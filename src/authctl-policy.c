@@ -253,7 +253,7 @@ static void check_missing(struct Report *report, const struct View *view)
 {
 	const struct Expected *expected = report->expected.data;
 
-	for (size_t i = 0; i < report->expected.n; i++) {
+	for (size_t i = 0; expected && i < report->expected.n; i++) {
 		bool found = !glob_is_literal(expected[i].device);
 
 		for (size_t j = 0; j < view->inventory.n && !found; j++) {

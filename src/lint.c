@@ -133,7 +133,7 @@ struct Lint {
 	int n;
 };
 
-static void warn(struct Lint *lint, const struct Rule *rule, const char *message)
+static void add(struct Lint *lint, const struct Rule *rule, const char *message)
 {
 	lint->warn(rule, message, lint->userdata);
 	lint->n++;
@@ -154,7 +154,7 @@ static int check_reached(struct Lint *lint, const struct Policy *policy, size_t 
 		    asprintf(&message, "never reached: %s fits all that it fits%s", name,
 			     earlier->action == rule->action ? "" : ", and decides otherwise") < 0)
 			return -ENOMEM;
-		warn(lint, rule, message);
+		add(lint, rule, message);
 		return 0;
 	}
 	return 0;
@@ -184,10 +184,10 @@ static bool admits_any_driver(const struct Rule *rule)
 }
 
 int policy_lint(const struct Policy *policy,
-		void (*callback)(const struct Rule *rule, const char *message, void *userdata),
+		void (*warn)(const struct Rule *rule, const char *message, void *userdata),
 		void *userdata)
 {
-	struct Lint lint = {callback, userdata, 0};
+	struct Lint lint = {warn, userdata, 0};
 
 	for (size_t i = 0; i < policy_n_rules(policy); i++) {
 		const struct Rule *rule = policy_rule(policy, i);
@@ -195,13 +195,13 @@ int policy_lint(const struct Policy *policy,
 		if (check_reached(&lint, policy, i) < 0)
 			return -ENOMEM;
 		if (matches_address(&rule->match))
-			warn(&lint, rule,
-			     "matches an address: the host chooses which device has which");
+			add(&lint, rule,
+			    "matches an address: the host chooses which device has which");
 		if (admits_any_driver(rule))
-			warn(&lint, rule,
-			     "allows any driver: the host chooses ids and class, and so the "
-			     "driver; "
-			     "name the one with \"driver\"");
+			add(&lint, rule,
+			    "allows any driver: the host chooses ids and class, and so the "
+			    "driver; "
+			    "name the one with \"driver\"");
 	}
 	return lint.n;
 }

@@ -102,7 +102,9 @@ static inline size_t policy_n_rules(const struct Policy *policy)
 	return policy->rule_vector.n;
 }
 
-static inline const struct Rule *policy_rule(const struct Policy *policy, size_t i)
+/* @i is less than policy_n_rules(). */
+__attribute__((returns_nonnull)) static inline const struct Rule *
+policy_rule(const struct Policy *policy, size_t i)
 {
 	return (const struct Rule *)policy->rule_vector.data + i;
 }

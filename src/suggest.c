@@ -60,7 +60,6 @@ char *join_words(const char *const *words, size_t n)
 	joined = malloc(size);
 	if (!joined)
 		return NULL;
-	*joined = '\0';
 	end = joined;
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(words[i]);
@@ -69,8 +68,9 @@ char *join_words(const char *const *words, size_t n)
 			memcpy(end, ", ", 2);
 			end += 2;
 		}
-		memcpy(end, words[i], len + 1);
+		memcpy(end, words[i], len);
 		end += len;
 	}
+	*end = '\0';
 	return joined;
 }

@@ -306,26 +306,27 @@ static const struct Key *find_key(const struct Key *keys, const char *name)
 	return NULL;
 }
 
-/* Reads the key that is the current event. Returns 0 with *ret NULL where it is refused. */
+/* Reads the key that is the current event. */
 static int read_key(struct YamlReader *reader, const char *what, const struct Key *keys,
 		    unsigned *seen, const struct Key **ret)
 {
+	const struct Key *key;
 	const char *name;
 
-	*ret = NULL;
 	if (reader->event.type != YAML_SCALAR_EVENT)
 		return reader_fail(reader, reader->event.start_mark, "%s must be a word, not %s",
 				   what, event_noun(&reader->event));
 	name = (const char *)reader->event.data.scalar.value;
 	if (strlen(name) != reader->event.data.scalar.length)
 		return reader_fail(reader, reader->event.start_mark, "%s contains a NUL", what);
-	*ret = find_key(keys, name);
-	if (!*ret)
+	key = find_key(keys, name);
+	if (!key)
 		return fail_unknown(reader, what, name, keys);
-	if (*seen & (1U << (*ret - keys)))
+	if (*seen & (1U << (key - keys)))
 		return reader_fail(reader, reader->event.start_mark, "\"%s\" is given twice",
-				   (*ret)->name);
-	*seen |= 1U << (*ret - keys);
+				   key->name);
+	*seen |= 1U << (key - keys);
+	*ret = key;
 	return 0;
 }
 
@@ -339,21 +340,19 @@ int reader_mapping(struct YamlReader *reader, const char *owner, const char *wha
 	if (r < 0)
 		return r;
 	for (;;) {
-		const struct Key *key;
-		bool is_good;
+		const struct Key *key = NULL;
 
 		r = reader_advance(reader);
 		if (r >= 0 && reader->event.type == YAML_MAPPING_END_EVENT)
 			return outcome(reader, errors);
 		if (r >= 0)
 			r = read_key(reader, what, keys, &seen, &key);
-		is_good = r >= 0;
 		r = settle(reader, depth, r);
 		if (r < 0)
 			return r;
 		r = reader_advance(reader);
 		if (r >= 0)
-			r = is_good ? key->parse(reader->parser, key) : -EBADMSG;
+			r = key ? key->parse(reader->parser, key) : -EBADMSG;
 		r = settle(reader, depth, r);
 		if (r < 0)
 			return r;

@@ -289,7 +289,7 @@ static int print_loads(unsigned runs)
 		double growth;
 
 		for (unsigned run = 0; run < runs; run++) {
-			struct Load load_result;
+			struct Load load_result = {0};
 
 			if (measure_load(sizes[i], &load_result) < 0)
 				return -EIO;

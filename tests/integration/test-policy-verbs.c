@@ -222,6 +222,7 @@ static void test_diff_says_what_came_what_went_and_what_changed(void **state)
 	umockdev_testbed_remove_device(bed->umockdev, gone);
 	free(gone);
 	new = testbed_add_pci(bed, "0000:00:03.0", 0x8086, 0x10d3);
+	assert_non_null(new);
 	umockdev_testbed_set_attribute(bed->umockdev, stays, "class", "0x010601\n");
 	umockdev_testbed_set_attribute(bed->umockdev, stays, "authorized", "1\n");
 	assert_int_equal(run(&out, NULL, "diff", snapshot, "--policy", bed->policy), EXIT_FAILED);

@@ -451,7 +451,7 @@ static void test_depth_is_limited(void **state)
 	expect_bad(deeper, strlen(deeper), 2, 124, "more than 16 mappings and lists");
 	/* what libyaml itself would have to keep track of */
 	memset(deep, '[', 200000);
-	memcpy(deep, V "rules: ", strlen(V "rules: "));
+	memcpy(deep, V "rules: ", sizeof(V "rules: ") - 1);
 	assert_int_equal(policy_parse(policy, "x", deep, 200000, &errors), -EBADMSG);
 	assert_int_equal(errors.n, 2);
 	assert_non_null(strstr(errors.items[1].message, "more than 16 mappings and lists"));

@@ -65,7 +65,7 @@ static void test_all_that_a_policy_says_is_written(void **state)
 		"  pci: deny\n",
 		"  # \"/etc/p.yaml\":4 \"n\\U0000001B#\\U0000000A\"\n",
 		"    driver: \"a b\"\n",
-		"    match: { pci: { class: [\"0x01xx02\"] }, attrs: { \"label\": "
+		"    match: { pci: { class: [\"0x01xx02\"] }, attrs: { \"label\": ",
 		"[\"\\U000000E9\\\"'\"] } }\n",
 		"    count: { min: 1, max: 2, over: remove }\n",
 		"    when: hot\n",
@@ -73,8 +73,8 @@ static void test_all_that_a_policy_says_is_written(void **state)
 		"    reason: \"because: \\U0001F600\"\n",
 		"  - action: remove\n",
 		"usb: { serial: [\"x\"], interfaces: { one-of: [\"03:*:01\"] } }",
-		"modules:\n  mode: audit\n  strict: true\n  allow:\n    - \"nf_*\"\n    - "
-		"\"loop\"\n",
+		"modules:\n  mode: audit\n  strict: true\n  allow:\n    - \"nf_*\"\n",
+		"    - \"loop\"\n",
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(expected); i++)

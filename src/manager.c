@@ -104,9 +104,10 @@ static void note_state(struct Known *known, int authorized, const char *driver, 
  * we did is not us. */
 static bool decided_by_hand(const struct Known *known, const struct Device *device)
 {
-	bool is_as_left =
-		known->authorized == device->authorized &&
-		streq(known->driver, device->authorized_driver ? device->authorized_driver : "");
+	const char *driver = device->authorized_driver ? device->authorized_driver : "";
+	/* a write that never came back left it who knows how */
+	bool is_as_left = known->authorized < 0 ||
+			  (known->authorized == device->authorized && streq(known->driver, driver));
 
 	if (device->authorized_by == ORIGIN_USER)
 		return !known->is_ours || !is_as_left;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "match.h"
+#include "decide.h"
 #include "policy-parse.h"
 
 /* From a decision to the state of a device in the kernel. enforce_plan() only thinks,

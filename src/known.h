@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "match.h"
+#include "decide.h"
 #include "policy-parse.h"
 
 /* The devices that were decided over, in the order in which they came, and how many of them each

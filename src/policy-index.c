@@ -365,7 +365,7 @@ static struct Slot *find_slot(const struct PolicyIndex *index, uint32_t key)
 }
 
 /* At least twice as many slots as keys: there is always an empty one, and it is never far. */
-static int make_slots(struct PolicyIndex *index, size_t n_keys)
+static int make_slots(struct PolicyIndex *index, struct Arena *arena, size_t n_keys)
 {
 	size_t n;
 
@@ -375,7 +375,7 @@ static int make_slots(struct PolicyIndex *index, size_t n_keys)
 	n = (size_t)1 << (32 - index->shift);
 	if (n <= n_keys)
 		return -ENOMEM;
-	index->slots = malloc(n * sizeof(*index->slots));
+	index->slots = arena_alloc(arena, n, sizeof(*index->slots));
 	for (size_t i = 0; index->slots && i < n; i++)
 		index->slots[i] = (struct Slot){.rules = EMPTY};
 	return index->slots ? 0 : -ENOMEM;
@@ -404,7 +404,7 @@ static size_t count_same_key(const struct Entry *entries, size_t n)
 	return same;
 }
 
-static int fill(struct PolicyIndex *index, struct Vector *vector)
+static int fill(struct PolicyIndex *index, struct Arena *arena, struct Vector *vector)
 {
 	struct Entry *entries = vector->data;
 	size_t n = sort_entries(entries, vector->n), n_keys = 0, n_listed = 0, same;
@@ -416,8 +416,8 @@ static int fill(struct PolicyIndex *index, struct Vector *vector)
 		n_keys++;
 		n_listed += same > 1 ? same : 0;
 	}
-	index->lists = calloc(n_listed + 1, sizeof(*index->lists));
-	if (!index->lists || make_slots(index, n_keys) < 0)
+	index->lists = arena_alloc(arena, n_listed + 1, sizeof(*index->lists));
+	if (!index->lists || make_slots(index, arena, n_keys) < 0)
 		return -ENOMEM;
 	n_listed = 0;
 	for (size_t i = 0; i < n; i += same) {
@@ -438,7 +438,7 @@ static int fill(struct PolicyIndex *index, struct Vector *vector)
 int policy_index(struct Policy *policy)
 {
 	_cleanup_vector_ struct Vector sorted = {0}, entries = {0};
-	struct PolicyIndex *index = calloc(1, sizeof(*index));
+	struct PolicyIndex *index = arena_alloc(&policy->arena, 1, sizeof(*index));
 	int r;
 
 	if (!index)
@@ -447,23 +447,10 @@ int policy_index(struct Policy *policy)
 	for (size_t i = 0; r == 0 && i < policy_n_rules(policy); i++)
 		r = enter_rule(index, policy, i, &sorted, &entries);
 	if (r == 0)
-		r = fill(index, &entries);
-	if (r < 0) {
-		policy_index_free(index);
-		return r;
-	}
-	policy_index_free(policy->index);
-	policy->index = index;
-	return 0;
-}
-
-void policy_index_free(struct PolicyIndex *index)
-{
-	if (!index)
-		return;
-	free(index->slots);
-	free(index->lists);
-	free(index);
+		r = fill(index, &policy->arena, &entries);
+	if (r == 0)
+		policy->index = index;
+	return r;
 }
 
 /* --- looking up --- */

@@ -10,11 +10,9 @@
  * it shares with the fewest other rules. A device is looked up under all that it shows. */
 struct PolicyIndex;
 
-/* Builds the index of @policy, whose rules must all be there, or builds it anew. Returns 0 or
- * -ENOMEM; without an index a policy decides the same. */
+/* Builds the index of @policy, in its arena. All rules must be there. Returns 0 or -ENOMEM; without
+ * an index a policy decides the same. */
 int policy_index(struct Policy *policy);
-
-void policy_index_free(struct PolicyIndex *index);
 
 /* The first rule that matches, or NULL. */
 const struct Rule *policy_index_find(const struct Policy *policy, const struct Device *device,

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "parse.h"
-#include "policy-index.h"
 
 struct Policy *policy_new(void)
 {
@@ -31,7 +30,6 @@ void policy_unref(struct Policy *policy)
 {
 	if (!policy || --policy->n_refs > 0)
 		return;
-	policy_index_free(policy->index);
 	vector_done(&policy->rule_vector);
 	vector_done(&policy->file_vector);
 	vector_done(&policy->modules.allow);
@@ -78,4 +76,16 @@ enum Action policy_default(const struct Policy *policy, enum Bus bus)
 	if (policy->any_default != _ACTION_INVALID)
 		return policy->any_default;
 	return bus_info[bus].native ? ACTION_DENY : ACTION_KERNEL;
+}
+
+char *rule_name(const struct Rule *rule)
+{
+	const char *file = strrchr(rule->file, '/');
+	char *text;
+	int n;
+
+	file = file ? file + 1 : rule->file;
+	n = rule->name ? asprintf(&text, "%s:%s", file, rule->name)
+		       : asprintf(&text, "%s:%u", file, rule->line);
+	return n < 0 ? NULL : text;
 }

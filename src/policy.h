@@ -132,3 +132,7 @@ int policy_allow_module(struct Policy *policy, const char *glob);
 int policy_need_attribute(struct Policy *policy, const char *name);
 
 enum Action policy_default(const struct Policy *policy, enum Bus bus);
+
+/* "FILE:NAME" or "FILE:LINE", with the base name of the file: a new string that the caller frees,
+ * NULL when out of memory. */
+char *rule_name(const struct Rule *rule);

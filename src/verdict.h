@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "match.h"
+#include "decide.h"
 
 /* What a device gets in the end, the kernel's own decision included, and why. */
 struct Verdict {

@@ -4,9 +4,9 @@
 #include <errno.h>
 
 #include "chain.h"
+#include "decide.h"
 #include "escape.h"
 #include "log.h"
-#include "match.h"
 #include "udev.h"
 
 struct Check {

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "match.h"
+#include "decide.h"
 #include "policy-index.h"
 #include "policy-parse.h"
 #include "sample.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fnmatch.h>
 
+#include "decide.h"
 #include "fuzz.h"
 #include "glob-match.h"
-#include "match.h"
 #include "policy-index.h"
 #include "policy-parse.h"
 

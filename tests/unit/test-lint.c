@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "decide.h"
 #include "lint.h"
-#include "match.h"
 #include "policy-of.h"
 #include "random-policy.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "decide.h"
 #include "enforce.h"
 #include "hardened.h"
-#include "match.h"
 #include "policy-of.h"
 #include "verdict.h"
 

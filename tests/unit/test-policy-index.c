@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "decide.h"
 #include "policy-index.h"
 #include "random-policy.h"
 #include "test.h"

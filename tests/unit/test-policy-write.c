@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "match.h"
+#include "decide.h"
 #include "policy-of.h"
 #include "policy-write.h"
 #include "random-policy.h"

@@ -60,6 +60,34 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 		++*counter_of(registry, known->rule);
 }
 
+/* --- how devices are left --- */
+
+void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours)
+{
+	known->authorized = authorized;
+	known->is_ours = is_ours;
+	(void)snprintf(known->driver, sizeof(known->driver), "%s", driver ? driver : "");
+}
+
+bool known_is_by_hand(const struct Known *known, const struct Device *device)
+{
+	const char *driver = device->authorized_driver ? device->authorized_driver : "";
+	/* a write that never came back left it who knows how */
+	bool is_as_left = known->authorized < 0 ||
+			  (known->authorized == device->authorized && streq(known->driver, driver));
+
+	if (device->authorized_by == ORIGIN_USER)
+		return !known->is_ours || !is_as_left;
+	return bus_info[device->bus].native && !is_as_left;
+}
+
+bool known_is_to_be_given_back(const struct Known *known, const struct Device *device,
+			       const struct Decision *decision)
+{
+	return bus_info[device->bus].native && decision->action == ACTION_KERNEL &&
+	       known->is_ours && known->before == 1 && device->authorized == 0;
+}
+
 /* --- devices --- */
 
 static void append(struct Registry *registry, struct Known *known)

@@ -52,6 +52,19 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
  * registry_note(). */
 const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known *known);
 
+/* Notes how the device was seen, or, with @is_ours, left; @authorized is -1 where nobody knows. */
+void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours);
+
+/* Whether somebody else decided over the device since. The kernel does not say who of user space it
+ * was, and on usb and thunderbolt not even that it was user space: but who leaves it otherwise than
+ * we did is not us. */
+bool known_is_by_hand(const struct Known *known, const struct Device *device);
+
+/* Whether the bus gave the device to drivers by its own default, and we took it away: there the
+ * kernel knows no "default" to go back to. */
+bool known_is_to_be_given_back(const struct Known *known, const struct Device *device,
+			       const struct Decision *decision);
+
 /* Forgets @known, which is freed. Returns the first device to have come of those that the rule,
  * which now admits one less, had no room for, or NULL. */
 struct Known *registry_forget(struct Registry *registry, struct Known *known);

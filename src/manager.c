@@ -92,28 +92,6 @@ static void forget(struct Manager *m, struct Known *known)
 	(void)on_node(next->syspath, m);
 }
 
-static void note_state(struct Known *known, int authorized, const char *driver, bool is_ours)
-{
-	known->authorized = authorized;
-	known->is_ours = is_ours;
-	(void)snprintf(known->driver, sizeof(known->driver), "%s", driver ? driver : "");
-}
-
-/* Whether somebody else decided over the device since. The kernel does not say who of user space it
- * was, and on usb and thunderbolt not even that it was user space: but who leaves it otherwise than
- * we did is not us. */
-static bool decided_by_hand(const struct Known *known, const struct Device *device)
-{
-	const char *driver = device->authorized_driver ? device->authorized_driver : "";
-	/* a write that never came back left it who knows how */
-	bool is_as_left = known->authorized < 0 ||
-			  (known->authorized == device->authorized && streq(known->driver, driver));
-
-	if (device->authorized_by == ORIGIN_USER)
-		return !known->is_ours || !is_as_left;
-	return bus_info[device->bus].native && !is_as_left;
-}
-
 /* --- outcomes --- */
 
 static void pending_free(struct Pending *pending)
@@ -173,7 +151,7 @@ static void settle(struct Manager *m, const struct Device *device, const struct 
 
 	if (!known || known->dev != device->dev || known->ino != device->ino)
 		return;
-	note_state(known, reply->authorized, reply->authorized_driver, true);
+	known_note_state(known, reply->authorized, reply->authorized_driver, true);
 	if (known->is_stale)
 		(void)on_node(device->syspath, m);
 }
@@ -239,16 +217,7 @@ static bool is_kept(const struct Manager *m, const struct Known *known, const st
 {
 	if (!m->options.keep_user_decisions)
 		return false;
-	return is_first ? device->authorized_by == ORIGIN_USER : decided_by_hand(known, device);
-}
-
-/* Whether the bus gave the device to drivers by its own default, and we took it away: there the
- * kernel knows no "default" to go back to. */
-static bool is_to_be_given_back(const struct Known *known, const struct Device *device,
-				const struct Decision *decision)
-{
-	return bus_info[device->bus].native && decision->action == ACTION_KERNEL &&
-	       known->is_ours && known->before == 1 && device->authorized == 0;
+	return is_first ? device->authorized_by == ORIGIN_USER : known_is_by_hand(known, device);
 }
 
 static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
@@ -269,7 +238,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		return 0;
 	}
 	plan = enforce_plan(*device, &decision, &request, &why);
-	if (plan == PLAN_NOTHING && is_to_be_given_back(known, *device, &decision)) {
+	if (plan == PLAN_NOTHING && known_is_to_be_given_back(known, *device, &decision)) {
 		request = (struct EnforceRequest){.authorize = true};
 		plan = PLAN_WRITE;
 	}
@@ -278,7 +247,8 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		m->counts.unchanged++;
 		return 0;
 	}
-	note_state(known, (*device)->authorized, (*device)->authorized_driver, known->is_ours);
+	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
+			 known->is_ours);
 	switch (plan) {
 	case PLAN_NOTHING:
 		record_unchanged(*device, &decision);

@@ -52,6 +52,37 @@ void device_free(struct Device *device)
 	free(device);
 }
 
+bool needs_has(const struct Needs *needs, const char *name)
+{
+	for (size_t i = 0; i < needs->attributes.n; i++)
+		if (streq(string_at(&needs->attributes, i), name))
+			return true;
+	return false;
+}
+
+int needs_add(struct Needs *needs, const char *name)
+{
+	char *copy;
+
+	if (needs_has(needs, name))
+		return 0;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	if (vector_add(&needs->attributes, &copy, sizeof(copy)) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void needs_done(struct Needs *needs)
+{
+	for (size_t i = 0; i < needs->attributes.n; i++)
+		free((char *)string_at(&needs->attributes, i));
+	vector_done(&needs->attributes);
+}
+
 const char *device_attribute(const struct Device *device, const char *name)
 {
 	for (size_t i = 0; i < device->n_attributes; i++)
@@ -207,7 +238,9 @@ int bus_id_parse_masked(const char *s, const struct BusId *id, uint32_t *ret, ui
 	return parse_id(s, id, ret, ret_mask);
 }
 
+#define USB_DESCRIPTOR_DEVICE 1
 #define USB_DESCRIPTOR_INTERFACE 4
+#define USB_DEVICE_SIZE 18   /* bytes of the first descriptor, whatever it says itself */
 #define USB_INTERFACE_SIZE 9 /* bytes of such a descriptor, at least */
 
 int usb_interfaces_parse(const unsigned char *data, size_t size, uint32_t **ret, size_t *ret_n)
@@ -215,6 +248,11 @@ int usb_interfaces_parse(const unsigned char *data, size_t size, uint32_t **ret,
 	_cleanup_free_ uint32_t *found = NULL;
 	size_t n = 0;
 
+	/* its length is the device's word, and the kernel does not go by it */
+	if (size < USB_DEVICE_SIZE || data[1] != USB_DESCRIPTOR_DEVICE)
+		return -EBADMSG;
+	data += USB_DEVICE_SIZE;
+	size -= USB_DEVICE_SIZE;
 	while (size > 0) {
 		size_t length = data[0];
 		uint32_t *more;

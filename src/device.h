@@ -82,6 +82,11 @@ struct Needs {
 	bool parents;
 };
 
+/* Adds a name, once. Returns 0 or -ENOMEM. Only to what needs_done() is called for. */
+int needs_add(struct Needs *needs, const char *name);
+bool needs_has(const struct Needs *needs, const char *name);
+void needs_done(struct Needs *needs);
+
 void device_free(struct Device *device);
 DEFINE_TRIVIAL_CLEANUP(struct Device *, device_free)
 #define _cleanup_device_ _cleanup_(device_freep)
@@ -128,5 +133,5 @@ int bus_id_parse_masked(const char *s, const struct BusId *id, uint32_t *ret, ui
 /* Reads the interfaces of all configurations from USB descriptors (USB 3.2, 9.6), @size bytes of
  * the attribute `descriptors`, which the kernel ends before what it could not make out itself
  * (drivers/usb/core/config.c). Returns 0 with an array that the caller frees and its length;
- * -EBADMSG where a descriptor is cut off or too short to be one; -ENOMEM. */
+ * -EBADMSG where the first is no device descriptor, or one is cut off or too short; -ENOMEM. */
 int usb_interfaces_parse(const unsigned char *data, size_t size, uint32_t **ret, size_t *ret_n);

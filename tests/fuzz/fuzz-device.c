@@ -9,11 +9,14 @@
 /* The input is what a host says of a device, taken for each kind of thing in turn: USB descriptors,
  * a number, a list of ids, a name. */
 
-/* Whether each descriptor says a length that holds one, and the last ends where the bytes end. */
+/* Whether a device descriptor is first, which has 18 bytes whatever it says, and each that follows
+ * says a length that holds one, the last of them ending where the bytes end. */
 static bool is_chain(const uint8_t *data, size_t size)
 {
-	size_t at = 0;
+	size_t at = 18;
 
+	if (size < at || data[1] != 1)
+		return false;
 	while (at < size && data[at] >= 2)
 		at += data[at];
 	return at == size;

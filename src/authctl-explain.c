@@ -13,6 +13,16 @@
 #include "suggest.h"
 #include "view.h"
 
+struct Subject {
+	const struct View *view;
+	const struct Device *device;
+	struct Moment moment;
+	struct Decision decision;
+	struct Verdict verdict;
+	char **modules; /* NULL: none, or unknown */
+	bool is_there;	/* not made up of a modalias, nor of a snapshot */
+};
+
 /* --- why a rule does not fit --- */
 
 /* What the device has where the rule wants something else: a new string, NULL when there is nothing
@@ -45,15 +55,17 @@ static char *found_instead(const struct Condition *condition, const struct Devic
 }
 
 /* "vendor: is 0x1af4" */
-static char *mismatch_text(const struct Mismatch *mismatch, const struct Device *device)
+static char *mismatch_text(const struct Mismatch *mismatch, const struct Subject *subject)
 {
+	const struct Device *device = subject->device;
 	_cleanup_free_ char *found = NULL;
 	char *text;
 
 	if (!mismatch->condition) {
 		if (asprintf(&text, "%s: the device %s", mismatch->key,
-			     streq(mismatch->key, "when") ? "was there at start"
-							  : "is on another bus") < 0)
+			     !streq(mismatch->key, "when") ? "is on another bus"
+			     : subject->moment.is_hot	   ? "was plugged after the start"
+							   : "was there at start") < 0)
 			return NULL;
 		return text;
 	}
@@ -64,15 +76,6 @@ static char *mismatch_text(const struct Mismatch *mismatch, const struct Device 
 }
 
 /* --- one device --- */
-
-struct Subject {
-	const struct View *view;
-	const struct Device *device;
-	struct Decision decision;
-	struct Verdict verdict;
-	char **modules; /* NULL: none, or unknown */
-	bool is_there;	/* not made up of a modalias, nor of a snapshot */
-};
 
 static void subject_done(struct Subject *subject)
 {
@@ -94,8 +97,9 @@ static char *rule_outcome(const struct Subject *subject, const struct Rule *rule
 {
 	struct Mismatch mismatch;
 
-	if (rule != subject->decision.rule && !rule_matches(rule, subject->device, NULL, &mismatch))
-		return mismatch_text(&mismatch, subject->device);
+	if (rule != subject->decision.rule &&
+	    !rule_matches(rule, subject->device, &subject->moment, &mismatch))
+		return mismatch_text(&mismatch, subject);
 	switch (subject->decision.by) {
 	case DECIDED_BY_COUNT:
 		return strdup("fits, but admits no more devices");
@@ -223,7 +227,7 @@ static struct json_object *rules_to_json(const struct Subject *subject)
 		struct json_object *object = json_object_new_object();
 		struct Mismatch mismatch = {0};
 		bool fits = (decided && rule == decided) ||
-			    rule_matches(rule, subject->device, NULL, &mismatch);
+			    rule_matches(rule, subject->device, &subject->moment, &mismatch);
 		_cleanup_free_ char *outcome = rule_outcome(subject, rule);
 
 		json_add_string(object, "file", rule->file);
@@ -291,14 +295,17 @@ int verb_explain(const struct Options *options, char *const *args)
 
 	if (view_open(&view, options) < 0)
 		return EXIT_FAILED;
-	/* the name of a device that is there goes before a modalias */
-	if (!find_device_quietly(args[0]) && device_from_modalias(args[0], &made_up) == 0 &&
-	    (made_up->have_ids || made_up->bus >= BUS_ACPI))
+	/* the name of a device goes before a modalias */
+	if (!view_has(&view, options, args[0]) && device_from_modalias(args[0], &made_up) == 0 &&
+	    (made_up->have_ids || made_up->bus >= BUS_ACPI)) {
+		log_info("no device is called so; taken for a modalias");
 		return explain_modalias(options, &view, made_up);
+	}
 	r = view_find(&view, options, args[0], &subject.device);
 	if (r < 0)
 		return exit_status_of(r);
 	subject.is_there = !options->snapshot;
+	phase_moment(subject.device, &subject.moment, &view.phase);
 	subject.decision = view.decisions[inventory_number(&view.inventory, subject.device)];
 	return explain(options, &subject);
 }
@@ -374,7 +381,10 @@ int verb_why(const struct Options *options, char *const *args)
 		log_error("%s: hangs on no device of a bus that policy governs", safe ? safe : "?");
 		r = -ENODEV;
 	} else if (r == -ENODEV) {
-		log_error("%s: no block device, mount or network interface", safe ? safe : "?");
+		log_error("%s: no block device or network interface, and on no file system that is "
+			  "on "
+			  "one",
+			  safe ? safe : "?");
 	}
 	if (r < 0) {
 		table_free(&chains.table);

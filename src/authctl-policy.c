@@ -108,6 +108,8 @@ int verb_policy_check(const struct Options *options, char *const *args)
 		warnings += warn_of_unknown_ids(policy);
 		refused = policy_check_vital(policy);
 	}
+	if (!is_for_this_machine(options))
+		(void)printf("not checked against a machine: its modules, and what it runs on\n");
 	(void)printf("%zu rule%s in %zu file%s, %d warning%s\n", policy_n_rules(policy),
 		     policy_n_rules(policy) == 1 ? "" : "s", policy->file_vector.n,
 		     policy->file_vector.n == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
@@ -149,9 +151,15 @@ int verb_policy_generate(const struct Options *options, char *const *args)
 
 /* "DEVICE VERDICT [DRIVER]", as the table that policy test prints. */
 struct Expected {
-	char device[256], word[16], driver[POLICY_DRIVER_MAX + 1];
+	char device[256], word[16];
+	char driver[POLICY_DRIVER_MAX + 1]; /* "" for any, "-" for none */
 	unsigned line;
 };
+
+static bool is_verdict(const char *word)
+{
+	return streq(word, "-") || action_from_string(word) != _ACTION_INVALID;
+}
 
 static int read_expected(const char *file, struct Vector *ret)
 {
@@ -165,16 +173,21 @@ static int read_expected(const char *file, struct Vector *ret)
 		return -errno;
 	}
 	while (getline(&line, &size, f) > 0) {
-		struct Expected expected = {.line = ++number, .driver = "-"};
-		int n = sscanf(line, "%255s %15s %63s", expected.device, expected.word,
-			       expected.driver);
+		struct Expected expected = {.line = ++number};
+		char *comment = line[0] == '#' ? line : strstr(line, " #");
+		int n;
 
-		if (n <= 0 || expected.device[0] == '#' || streq(expected.device, "DEVICE"))
+		if (comment)
+			*comment = '\0';
+		n = sscanf(line, "%255s %15s %63s", expected.device, expected.word,
+			   expected.driver);
+		if (n <= 0 || streq(expected.device, "DEVICE"))
 			continue;
-		if (n == 1 || glob_problem(expected.device)) {
-			log_error("%s:%u: a line is a device, or a glob, and a verdict", file,
-				  number);
-			return -EBADMSG;
+		if (n == 1 || glob_problem(expected.device) || !is_verdict(expected.word)) {
+			log_error("%s:%u: a line is a device, or a glob, and one of allow, deny, "
+				  "remove, kernel and -",
+				  file, number);
+			return -EINVAL;
 		}
 		if (vector_add(ret, &expected, sizeof(expected)) < 0)
 			return -ENOMEM;
@@ -203,10 +216,12 @@ static bool is_as_expected(const char *file, const struct Vector *all, const cha
 		log_error("%s: no line for %s, which is \"%s\"", file, name, verdict->word);
 		return false;
 	}
-	if (streq(expected->word, verdict->word) && streq(expected->driver, driver))
+	if (streq(expected->word, verdict->word) &&
+	    (!*expected->driver || streq(expected->driver, driver)))
 		return true;
-	log_error("%s:%u: %s is \"%s %s\", not \"%s %s\": %s", file, expected->line, name,
-		  verdict->word, driver, expected->word, expected->driver, verdict->why);
+	log_error("%s:%u: %s is \"%s %s\", not \"%s%s%s\": %s", file, expected->line, name,
+		  verdict->word, driver, expected->word, *expected->driver ? " " : "",
+		  expected->driver, verdict->why);
 	return false;
 }
 

@@ -7,15 +7,19 @@
 #include "snapshot.h"
 #include "view.h"
 
-/* The devices that are there, with all that a snapshot holds of them. */
-static int take(struct View *view, const struct Options *options)
+/* The devices that are there, with all that a snapshot holds of them, or with what @held names. */
+static int take(struct View *view, const struct Options *options, const struct Needs *held)
 {
 	_cleanup_(needs_done) struct Needs needs = {0};
 	int r = view_open(view, options);
 
 	if (r < 0)
 		return r;
-	r = snapshot_needs(view->policy, &needs);
+	needs.interfaces = true;
+	if (!held)
+		r = snapshot_needs(view->policy, &needs);
+	for (size_t i = 0; r >= 0 && held && i < held->attributes.n; i++)
+		r = needs_add(&needs, string_at(&held->attributes, i));
 	if (r >= 0)
 		r = inventory_read(view->udev, &needs, &view->inventory);
 	if (r < 0)
@@ -29,7 +33,7 @@ int verb_snapshot(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
-	if (take(&view, options) < 0)
+	if (take(&view, options, NULL) < 0)
 		return EXIT_FAILED;
 	r = finish(json_print(snapshot_to_json(&view.inventory)), "print");
 	return view.inventory.is_incomplete ? EXIT_FAILED : r;
@@ -139,7 +143,7 @@ int verb_diff(const struct Options *options, char *const *args)
 	struct Diff diff = {0};
 	int r = snapshot_load(args[0], &before);
 
-	if (r < 0 || take(&view, options) < 0)
+	if (r < 0 || take(&view, options, &before.held) < 0)
 		return EXIT_FAILED;
 	diff.json = options->json ? json_object_new_array() : NULL;
 	diff_inventories(&diff, &before, &view.inventory);

@@ -170,10 +170,11 @@ int verb_apply(const struct Options *options, char *const *args)
 	manager_options.keep_user_decisions = false;
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
-	if (!options->i_know && policy_check_vital(policy) != 0) {
+	r = options->i_know ? 0 : policy_check_vital(policy);
+	if (r != 0) {
 		log_error("nothing was applied; --i-know applies it all the same");
 		policy_unref(policy);
-		return EXIT_REFUSED;
+		return r < 0 ? EXIT_FAILED : EXIT_REFUSED;
 	}
 	if (manager_new(policy, &manager_options, &manager) < 0)
 		return EXIT_FAILED;

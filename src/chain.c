@@ -108,41 +108,105 @@ static void unescape_octal(char *s)
 	*out = '\0';
 }
 
-/* The device that a file system says it is on, where its files have a number of their own: btrfs.
- */
-static int find_source(dev_t dev, dev_t *ret)
+/* A file system as proc(5)'s mountinfo tells of it. */
+struct Mount {
+	char type[64];
+	char source[PATH_MAX];
+	char *options; /* the file system's own; owned */
+};
+
+static int find_mount(dev_t dev, struct Mount *ret)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 
 	while (f && getline(&line, &size, f) > 0) {
-		char *rest = strstr(line, " - "), source[PATH_MAX];
 		unsigned major_number, minor_number;
-		struct stat st;
+		char *rest = strstr(line, " - ");
+		int end = 0;
 
 		if (!rest || sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) != 2 ||
 		    makedev(major_number, minor_number) != dev ||
-		    sscanf(rest, " - %*s %4095s", source) != 1)
+		    sscanf(rest, " - %63s %4095s %n", ret->type, ret->source, &end) != 2)
 			continue;
-		unescape_octal(source);
-		if (stat(source, &st) < 0 || !S_ISBLK(st.st_mode))
-			continue;
-		*ret = st.st_rdev;
-		return 0;
+		unescape_octal(ret->source);
+		rest[strcspn(rest, "\n")] = '\0';
+		ret->options = strdup(end > 0 ? rest + end : "");
+		return ret->options ? 0 : -ENOMEM;
 	}
 	return -ENODEV;
 }
 
+static int visit_file_system(struct Walk *walk, dev_t dev);
+
+/* A directory that the file system @dev lies on. One that cannot be seen from here, as it was
+ * mounted elsewhere, tells nothing; what stands at its path now may be @dev itself. */
+static int visit_layer(struct Walk *walk, const char *path, dev_t dev)
+{
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0 || st.st_dev == dev)
+		return 0;
+	r = visit_file_system(walk, st.st_dev);
+	return r == -ENODEV ? 0 : r;
+}
+
+/* "lowerdir=A:B,upperdir=C,...": Documentation/filesystems/overlayfs.rst. */
+static int visit_layers(struct Walk *walk, char *options, dev_t dev)
+{
+	char *saved = NULL;
+	int r = 0;
+
+	for (char *option = strtok_r(options, ",", &saved); r >= 0 && option;
+	     option = strtok_r(NULL, ",", &saved)) {
+		const char *value = startswith(option, "lowerdir=");
+		char *saved_layer = NULL;
+
+		value = value ? value : startswith(option, "upperdir=");
+		if (!value)
+			continue;
+		unescape_octal((char *)value);
+		for (char *layer = strtok_r((char *)value, ":", &saved_layer); r >= 0 && layer;
+		     layer = strtok_r(NULL, ":", &saved_layer))
+			r = visit_layer(walk, layer, dev);
+	}
+	return r;
+}
+
+/* What a file system is on whose number is no block device's: btrfs, overlay. */
+static int visit_mount(struct Walk *walk, dev_t dev)
+{
+	_cleanup_free_ char *options = NULL;
+	struct Mount mount = {0};
+	struct stat st;
+	int r = find_mount(dev, &mount), before = walk->found;
+
+	if (r < 0)
+		return r;
+	options = mount.options;
+	if (streq(mount.type, "overlay")) {
+		r = visit_layers(walk, options, dev);
+		return r < 0 ? r : walk->found > before ? 0 : -ENODEV;
+	}
+	if (stat(mount.source, &st) < 0 || !S_ISBLK(st.st_mode))
+		return -ENODEV;
+	return visit_block(walk, st.st_rdev);
+}
+
 static int visit_file_system(struct Walk *walk, dev_t dev)
 {
-	int r = visit_block(walk, dev);
-	dev_t source;
+	int r;
 
-	if (r != -ENODEV)
-		return r;
-	r = find_source(dev, &source);
-	return r < 0 ? r : visit_block(walk, source);
+	if (walk->depth >= DEPTH_MAX)
+		return -ELOOP;
+	walk->depth++;
+	r = visit_block(walk, dev);
+	if (r == -ENODEV)
+		r = visit_mount(walk, dev);
+	walk->depth--;
+	return r;
 }
 
 static int visit_path(struct Walk *walk, const char *path)
@@ -261,8 +325,10 @@ int chain_find_vital(int (*visit)(const char *syspath, const char *what, void *u
 	struct Vital vital = {visit, userdata, "the root file system"};
 	struct Walk walk = {on_vital, &vital, 0, 0};
 	struct stat st;
-	int r = stat("/", &st) < 0 ? -errno : ignore_absence(visit_file_system(&walk, st.st_dev));
+	int r = stat("/", &st) < 0 ? -errno : visit_file_system(&walk, st.st_dev);
 
+	if (r == -ENODEV)
+		r = visit(NULL, vital.what, userdata);
 	if (r >= 0)
 		r = find_consoles(&vital);
 	vital.what = "the default route";

@@ -15,7 +15,8 @@ typedef int (*chain_visit_t)(const char *syspath, void *userdata);
 int chain_find(const char *path, chain_visit_t visit, void *userdata);
 
 /* What a running machine cannot do without: its root file system, its consoles and its default
- * route. @what says which, in English. Returns 0 or what @visit returned below 0. */
+ * route. @what says which, in English. @syspath is NULL for a root file system of which cannot be
+ * told what it is on, as a tmpfs. Returns 0 or what @visit returned below 0. */
 int chain_find_vital(int (*visit)(const char *syspath, const char *what, void *userdata),
 		     void *userdata);
 

@@ -6,6 +6,7 @@
 #include "escape.h"
 #include "glob-match.h"
 #include "hardened.h"
+#include "policy-parse.h"
 #include "policy-write.h"
 
 /* Whether the owner has to say anything for the device to stay in use. */
@@ -24,6 +25,20 @@ static bool needs_rule(const struct Device *device)
 	if (device->bus == BUS_PLATFORM && device->authorized_by == _ORIGIN_INVALID)
 		return false;
 	return !hardened_find(device, &driver);
+}
+
+/* Whether a rule could name the device, and no other kind with it. */
+static bool is_identified(const struct Device *device)
+{
+	const char *pos = NULL;
+	size_t len;
+
+	if (!driver_name_valid(device->driver))
+		return false;
+	if (bus_info[device->bus].listed_key)
+		return device_next_listed_id(device, &pos, &len);
+	return device->bus == BUS_PLATFORM || device->bus == BUS_THUNDERBOLT ||
+	       device_has_id(device, ID_DEVICE);
 }
 
 /* A glob that fits @value alone, as a scalar. What is no printable ASCII fits by any byte: a policy
@@ -171,6 +186,11 @@ static int write_rules(FILE *file, const struct View *view, char **texts)
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		if (!needs_rule(view->inventory.devices[i]))
 			continue;
+		if (!is_identified(view->inventory.devices[i])) {
+			(void)fputs("  # no rule, as nothing identifies it:\n", file);
+			write_comment(file, view, view->inventory.devices[i]);
+			continue;
+		}
 		texts[i] = rule_text(view->inventory.devices[i]);
 		if (!texts[i])
 			return -ENOMEM;

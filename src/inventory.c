@@ -15,6 +15,7 @@ void inventory_done(struct Inventory *inventory)
 		device_free(inventory->devices[i]);
 	}
 	free(inventory->devices);
+	needs_done(&inventory->held);
 	*inventory = (struct Inventory){0};
 }
 
@@ -120,6 +121,9 @@ int inventory_read(struct udev *udev, const struct Needs *needs, struct Inventor
 
 	*ret = (struct Inventory){0};
 	own.parents = false; /* they are all here */
+	for (size_t i = 0; i < needs->attributes.n; i++)
+		if (needs_add(&ret->held, string_at(&needs->attributes, i)) < 0)
+			return -ENOMEM;
 	r = udev_for_each_node(udev, on_node, &reading);
 	inventory_link(ret);
 	return r;

@@ -10,6 +10,7 @@
 struct Inventory {
 	struct Device **devices; /* owned */
 	size_t n;
+	struct Needs held;  /* the attributes that were asked for */
 	bool is_incomplete; /* a device could not be read; the log told which and why */
 };
 

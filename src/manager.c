@@ -2,6 +2,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
@@ -50,6 +51,7 @@ struct Manager {
 	struct ManagerCounts counts;
 };
 
+static bool is_pending(const struct Manager *m, const struct Known *known);
 static int on_node(const char *syspath, void *userdata);
 static void look_at_waiting(struct Manager *m);
 
@@ -81,15 +83,21 @@ static bool is_known(struct Manager *m, const char *syspath, int dirfd)
 	return !known->is_stale;
 }
 
-/* Forgets a device that is gone. One that its rule had no room for may come in its place. */
+/* Forgets a device that is gone. One that its rule had no room for may come in its place; if that
+ * is gone as well, the next. */
 static void forget(struct Manager *m, struct Known *known)
 {
-	struct Known *next = registry_forget(&m->registry, known);
+	while (known && (known = registry_forget(&m->registry, known))) {
+		_cleanup_free_ char *path = strdup(known->syspath);
 
-	if (!next)
-		return;
-	next->is_stale = true;
-	(void)on_node(next->syspath, m);
+		known->is_stale = true;
+		(void)on_node(known->syspath, m);
+		if (!path || m->first_waiting)
+			return;
+		known = registry_find(&m->registry, path);
+		if (known && (!known->is_stale || is_pending(m, known)))
+			return;
+	}
 }
 
 /* --- outcomes --- */
@@ -299,6 +307,7 @@ static int look_at(struct Manager *m, const char *syspath)
 	r = device_read(syspath, dirfd, &m->policy->needs, &device);
 	if (r < 0)
 		return refuse_unreadable(m, syspath, &dirfd, r);
+	phase_read(&m->phase); /* a device that came after the freeze comes after its mark */
 	before = registry_find(&m->registry, syspath);
 	is_first = !before || before->dev != device->dev || before->ino != device->ino;
 	known = registry_add(&m->registry, device,
@@ -406,7 +415,6 @@ static int scan(struct Manager *m)
 {
 	int r;
 
-	phase_read(&m->phase);
 	m->registry.generation++;
 	r = udev_for_each_node(m->udev, on_node, m);
 	if (r < 0)
@@ -464,6 +472,18 @@ static void notify_status(struct Manager *m)
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
+/* Whether exactly this device is at its path, and is not on its way out: its attributes go before
+ * the event is sent, and its directory after (drivers/base/core.c, device_del()). */
+static bool is_there(const struct Known *known)
+{
+	_cleanup_close_ int dirfd = sysfs_open(known->syspath);
+	dev_t dev;
+	ino_t ino;
+
+	return dirfd >= 0 && sysfs_identity(dirfd, &dev, &ino) == 0 && dev == known->dev &&
+	       ino == known->ino && faccessat(dirfd, ATTR_UEVENT, F_OK, 0) == 0;
+}
+
 static void handle_event(struct Manager *m, struct udev_device *event)
 {
 	const char *syspath = udev_device_get_syspath(event);
@@ -476,8 +496,10 @@ static void handle_event(struct Manager *m, struct udev_device *event)
 		(void)on_node(syspath, m);
 		return;
 	}
+	/* another one may be at its path by now, and have been decided over: a scan is faster than
+	 * the events that are still on their way */
 	known = registry_find(&m->registry, syspath);
-	if (known)
+	if (known && !is_there(known))
 		forget(m, known);
 }
 
@@ -485,7 +507,6 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 {
 	struct Manager *m = userdata;
 
-	phase_read(&m->phase); /* a device that came after the freeze comes after its mark */
 	for (unsigned i = 0; i < EVENTS_PER_TURN; i++) {
 		_cleanup_udev_device_ struct udev_device *event = NULL;
 
@@ -609,6 +630,11 @@ static void reload(struct Manager *m)
 		return;
 	}
 	r = m->options.load(&policy, m->options.userdata);
+	phase_read(&m->phase);
+	if (r >= 0 && m->phase.is_frozen) {
+		policy_unref(policy);
+		r = -EPERM;
+	}
 	if (r >= 0)
 		r = set_policy(m, policy);
 	if (r < 0) {

@@ -10,10 +10,10 @@
 #include "names.h"
 #include "util.h"
 
-/* systemd.exec(5), RuntimeDirectory=. */
+/* For tests. Not systemd's RUNTIME_DIRECTORY: in another service that is another directory. */
 static const char *runtime_dir(void)
 {
-	const char *dir = secure_getenv("RUNTIME_DIRECTORY");
+	const char *dir = secure_getenv("TDX_AUTH_RUNTIME_DIRECTORY");
 
 	return isempty(dir) ? RUNTIME_DIR : dir;
 }
@@ -53,11 +53,21 @@ void phase_read(struct Phase *ret)
 
 	*ret = (struct Phase){0};
 	r = read_mark(MARK_STARTED, &ret->started);
-	ret->is_started = r == 0;
+	ret->is_started = r != -ENOENT;
+	if (r < 0)
+		ret->started = 0;
 	r = read_mark(MARK_FROZEN, &ret->frozen);
 	ret->is_frozen = r != -ENOENT;
 	if (r < 0)
 		ret->frozen = 0;
+}
+
+void phase_moment(const struct Device *device, struct Moment *ret, void *phase)
+{
+	const struct Phase *marks = phase;
+
+	ret->is_hot = phase_is_hot(marks, device->ino);
+	ret->is_frozen = device->ino > 0 && phase_is_frozen(marks, device->ino);
 }
 
 static int write_mark(const char *name, ino_t latest)
@@ -78,7 +88,9 @@ int runtime_write(const char *name, const char *data, size_t size, bool replace)
 		return -ENOMEM;
 	if (mkdir(runtime_dir(), 0755) < 0 && errno != EEXIST)
 		return -errno;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	/* one that a killed process left may be a link to what it made */
+	(void)unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
 	for (size_t done = 0; r == 0 && done < size;) {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "match.h"
+
 /* The two marks that a boot has for a policy: the start, after which devices count as plugged, and
  * the freeze, from which until the machine starts again the policy does not change, nobody
  * authorizes by hand, and only rules with `after-freeze` admit devices.
@@ -19,7 +21,7 @@ struct Phase {
 	ino_t started, frozen; /* the latest device before each */
 };
 
-/* Reads both marks. What cannot be read is taken for a freeze before the first device. */
+/* Reads both marks. What cannot be read is taken for a mark before the first device. */
 void phase_read(struct Phase *ret);
 
 /* Whether the device of this inode number was plugged after the start. */
@@ -33,6 +35,10 @@ static inline bool phase_is_frozen(const struct Phase *phase, ino_t ino)
 {
 	return phase->is_frozen && ino > phase->frozen;
 }
+
+/* What a decision over the device goes by. One of a snapshot has no number and was there at start.
+ */
+void phase_moment(const struct Device *device, struct Moment *ret, void *phase);
 
 /* Set the marks, where they are not set: @latest is the largest inode number of a device that is
  * there. Returns 0 or a negative errno. */

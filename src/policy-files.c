@@ -82,10 +82,10 @@ static int load_file(struct Policy *policy, const char *root, const char *file)
 		return r;
 	r = policy_parse(policy, file, text, size, &errors);
 	for (size_t i = 0; i < errors.n && i < PARSE_ERRORS_MAX; i++)
-		(void)refuse(r, "%s:%u:%u: %s", file, errors.items[i].line, errors.items[i].column,
-			     errors.items[i].message);
+		(void)refuse(r, "%s%s:%u:%u: %s", root ? root : "", file, errors.items[i].line,
+			     errors.items[i].column, errors.items[i].message);
 	if (errors.n > PARSE_ERRORS_MAX)
-		(void)refuse(r, "%s: %zu errors in all", file, errors.n);
+		(void)refuse(r, "%s%s: %zu errors in all", root ? root : "", file, errors.n);
 	if (r == -EBADMSG)
 		return r;
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
@@ -202,16 +202,14 @@ static int compare_drop_ins(const void *a, const void *b)
 	return strcmp(((const struct DropIn *)a)->name, ((const struct DropIn *)b)->name);
 }
 
-/* Whether @file is a link to /dev/null: how an owner takes a shipped file away. */
-static bool is_masked(const char *root, const char *file)
+/* Whether the drop-in is a link to /dev/null: how an owner takes a shipped file away. */
+static bool is_masked(const char *root, const struct DropIn *item)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *problem = NULL;
+	_cleanup_close_ int dir = trusted_open(root, item->dir, O_PATH | O_DIRECTORY, &problem);
 	char target[sizeof("/dev/null")];
-	ssize_t n;
+	ssize_t n = dir < 0 ? -1 : readlinkat(dir, item->name, target, sizeof(target));
 
-	if (asprintf(&path, "%s%s", root, file) < 0)
-		return false;
-	n = readlink(path, target, sizeof(target));
 	return n == (ssize_t)strlen("/dev/null") && memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
@@ -234,7 +232,7 @@ static int load_drop_ins(struct Policy *policy, const char *root)
 
 		if (asprintf(&file, "%s/%s", list.items[i].dir, list.items[i].name) < 0)
 			return refuse(-ENOMEM, "%s: out of memory", list.items[i].dir);
-		if (is_masked(root, file))
+		if (is_masked(root, &list.items[i]))
 			continue;
 		loaded = load_file(policy, root, file);
 		if (r == 0)
@@ -289,8 +287,14 @@ int policy_load_in_force(const char *file, struct Policy **ret)
 
 int policy_load_from_root(const char *root, struct Policy **ret)
 {
-	struct Policy *policy = policy_new();
+	_cleanup_close_ int fd =
+		isempty(root) ? -1 : open_trusted(NULL, root, O_PATH | O_DIRECTORY);
+	struct Policy *policy;
 
+	/* a system without policy is not a system that is not there */
+	if (!isempty(root) && fd < 0)
+		return fd;
+	policy = policy_new();
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
 	return complete(policy, load_drop_ins(policy, root), ret);

@@ -241,6 +241,10 @@ static bool reads_the_device(const char *attribute)
 					    "max_link_*",
 					    "secondary_bus_number",
 					    "subordinate_bus_number",
+					    "hrv",
+					    "sun",
+					    "real_power_state",
+					    "sriov_numvfs",
 					    "status"};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++)

@@ -313,7 +313,16 @@ static int parse_bus_default(struct Parser *p, const struct Key *key)
 
 static int parse_any_default(struct Parser *p, const struct Key *key)
 {
-	return parse_action(p, key->name, &p->policy->any_default);
+	enum Action action = _ACTION_INVALID;
+	int r = parse_action(p, key->name, &action);
+
+	if (r < 0)
+		return r;
+	if (action == ACTION_REMOVE)
+		return fail_here(p, "devices of most buses cannot be removed; name those of which "
+				    "they can: pci, usb");
+	p->policy->any_default = action;
+	return 0;
 }
 
 static int parse_defaults(struct Parser *p, const struct Key *key)

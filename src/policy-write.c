@@ -66,7 +66,8 @@ static void write_match(FILE *file, const struct Match *match);
 
 static void write_values(FILE *file, const struct Condition *condition, enum Bus bus)
 {
-	(void)fputs("[", file);
+	/* a list would be one level deeper than what was read */
+	(void)fputs(condition->n > 1 ? "[" : "", file);
 	for (uint32_t i = 0; i < condition->n; i++) {
 		(void)fputs(i > 0 ? ", " : "", file);
 		switch (condition->type) {
@@ -86,7 +87,7 @@ static void write_values(FILE *file, const struct Condition *condition, enum Bus
 			yaml_write_text(file, condition->globs[i]);
 		}
 	}
-	(void)fputs("]", file);
+	(void)fputs(condition->n > 1 ? "]" : "", file);
 }
 
 static bool is_text_of(enum Bus bus, const char *attribute)

@@ -63,9 +63,8 @@ int policy_allow_module(struct Policy *policy, const char *glob)
 
 int policy_need_attribute(struct Policy *policy, const char *name)
 {
-	for (size_t i = 0; i < policy->needs.attributes.n; i++)
-		if (streq(string_at(&policy->needs.attributes, i), name))
-			return 0;
+	if (needs_has(&policy->needs, name))
+		return 0;
 	return add_string(policy, &policy->needs.attributes, name) ? 0 : -ENOMEM;
 }
 

@@ -17,23 +17,6 @@ static const char *const telling[] = {"bDeviceClass", "bDeviceProtocol", "bDevic
 				      "bcdDevice",    "features",	 "path",
 				      "uid"};
 
-static int need(struct Needs *needs, const char *name)
-{
-	char *copy;
-
-	for (size_t i = 0; i < needs->attributes.n; i++)
-		if (streq(string_at(&needs->attributes, i), name))
-			return 0;
-	copy = strdup(name);
-	if (!copy)
-		return -ENOMEM;
-	if (vector_add(&needs->attributes, &copy, sizeof(copy)) < 0) {
-		free(copy);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
 int snapshot_needs(const struct Policy *policy, struct Needs *ret)
 {
 	const struct Vector *asked = &policy->needs.attributes;
@@ -41,22 +24,15 @@ int snapshot_needs(const struct Policy *policy, struct Needs *ret)
 
 	*ret = (struct Needs){.interfaces = true};
 	for (size_t i = 0; r == 0 && i < ELEMENTSOF(telling); i++)
-		r = need(ret, telling[i]);
+		r = needs_add(ret, telling[i]);
 	for (enum Bus bus = 0; r == 0 && bus < _BUS_MAX; bus++)
 		for (int i = 0; r == 0 && bus_info[bus].texts[i]; i++)
-			r = need(ret, bus_info[bus].texts[i]);
+			r = needs_add(ret, bus_info[bus].texts[i]);
 	for (size_t i = 0; r == 0 && i < asked->n; i++)
-		r = need(ret, string_at(asked, i));
+		r = needs_add(ret, string_at(asked, i));
 	if (r < 0)
 		needs_done(ret);
 	return r;
-}
-
-void needs_done(struct Needs *needs)
-{
-	for (size_t i = 0; i < needs->attributes.n; i++)
-		free((char *)string_at(&needs->attributes, i));
-	vector_done(&needs->attributes);
 }
 
 /* --- writing --- */
@@ -141,11 +117,29 @@ struct json_object *device_to_json(const struct Device *device)
 	return object;
 }
 
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct json_object *held_to_json(const struct Needs *held)
+{
+	struct json_object *list = json_object_new_array();
+
+	if (held->attributes.n > 0)
+		qsort(held->attributes.data, held->attributes.n, sizeof(char *), compare_strings);
+	for (size_t i = 0; i < held->attributes.n; i++)
+		(void)json_object_array_add(
+			list, json_object_new_string(string_at(&held->attributes, i)));
+	return list;
+}
+
 struct json_object *snapshot_to_json(const struct Inventory *inventory)
 {
 	struct json_object *root = json_object_new_object(), *devices = json_object_new_array();
 
 	json_object_object_add(root, "version", json_object_new_int(SNAPSHOT_VERSION));
+	json_object_object_add(root, "attributes", held_to_json(&inventory->held));
 	for (size_t i = 0; i < inventory->n; i++)
 		(void)json_object_array_add(devices, device_to_json(inventory->devices[i]));
 	json_object_object_add(root, "devices", devices);
@@ -155,7 +149,8 @@ struct json_object *snapshot_to_json(const struct Inventory *inventory)
 /* --- reading --- */
 
 struct Reader {
-	size_t index; /* of the device that is being read */
+	size_t index; /* of the device that is being read, if */
+	bool in_devices;
 	char *problem;
 };
 
@@ -169,7 +164,9 @@ _printf_(2, 3) static int fail(struct Reader *reader, const char *format, ...)
 		text = NULL;
 	va_end(ap);
 	free(reader->problem);
-	if (!text || asprintf(&reader->problem, "device %zu: %s", reader->index, text) < 0)
+	if (!text ||
+	    (reader->in_devices ? asprintf(&reader->problem, "device %zu: %s", reader->index, text)
+				: asprintf(&reader->problem, "%s", text)) < 0)
 		reader->problem = NULL;
 	return reader->problem ? -EBADMSG : -ENOMEM;
 }
@@ -344,6 +341,25 @@ static int read_device(struct Reader *reader, struct json_object *object, struct
 	return r < 0 ? r : inventory_add(ret, TAKE_PTR(device));
 }
 
+/* The names of the attributes that devices were asked for. */
+static int read_held(struct Reader *reader, struct json_object *root, struct Needs *ret)
+{
+	struct json_object *list = NULL;
+
+	if (!json_object_object_get_ex(root, "attributes", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return fail(reader, "there is no list \"attributes\"");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *name = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(name, json_type_string))
+			return fail(reader, "\"attributes\" lists what is no name");
+		if (needs_add(ret, json_object_get_string(name)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int read_devices(struct Reader *reader, struct json_object *root, struct Inventory *ret)
 {
 	struct json_object *devices = NULL;
@@ -353,12 +369,14 @@ static int read_devices(struct Reader *reader, struct json_object *root, struct 
 	    !json_object_is_type(devices, json_type_array))
 		return fail(reader, "there is no list \"devices\"");
 	n = json_object_array_length(devices);
+	reader->in_devices = true;
 	for (; reader->index < n; reader->index++) {
 		int r = read_device(reader, json_object_array_get_idx(devices, reader->index), ret);
 
 		if (r < 0)
 			return r;
 	}
+	reader->in_devices = false;
 	inventory_link(ret);
 	for (size_t i = 1; i < ret->n; i++)
 		if (streq(ret->devices[i]->syspath, ret->devices[i - 1]->syspath))
@@ -369,6 +387,7 @@ static int read_devices(struct Reader *reader, struct json_object *root, struct 
 static int read_root(struct Reader *reader, struct json_object *root, struct Inventory *ret)
 {
 	struct json_object *version = NULL;
+	int r;
 
 	if (!json_object_is_type(root, json_type_object) ||
 	    !json_object_object_get_ex(root, "version", &version) ||
@@ -377,7 +396,8 @@ static int read_root(struct Reader *reader, struct json_object *root, struct Inv
 	if (json_object_get_int64(version) != SNAPSHOT_VERSION)
 		return fail(reader, "this version knows snapshots of version %d only",
 			    SNAPSHOT_VERSION);
-	return read_devices(reader, root, ret);
+	r = read_held(reader, root, &ret->held);
+	return r < 0 ? r : read_devices(reader, root, ret);
 }
 
 int snapshot_parse(const char *text, size_t size, struct Inventory *ret, char **ret_problem)
@@ -395,7 +415,11 @@ int snapshot_parse(const char *text, size_t size, struct Inventory *ret, char **
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	root = json_tokener_parse_ex(tokener, text, (int)size);
-	if (json_tokener_get_error(tokener) != json_tokener_success)
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		r = asprintf(&reader.problem, "ends at byte %zu, in the middle", size) < 0
+			    ? -ENOMEM
+			    : -EBADMSG;
+	else if (json_tokener_get_error(tokener) != json_tokener_success)
 		r = asprintf(&reader.problem, "byte %zu: %s", json_tokener_get_parse_end(tokener),
 			     json_tokener_error_desc(json_tokener_get_error(tokener))) < 0
 			    ? -ENOMEM

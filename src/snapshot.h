@@ -16,7 +16,6 @@
 /* What a snapshot holds of each device: what @policy asks for, and all that the policy language has
  * a key for. The caller calls needs_done(). Returns 0 or -ENOMEM. */
 int snapshot_needs(const struct Policy *policy, struct Needs *ret);
-void needs_done(struct Needs *needs);
 
 /* A new object. Out of memory is fatal to the process, as in json-c itself. */
 struct json_object *snapshot_to_json(const struct Inventory *inventory);

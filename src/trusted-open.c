@@ -179,7 +179,9 @@ static int follow(struct Way *way, const char *name, const char *rest)
 	target[n] = '\0';
 	if (asprintf(&longer, "%s/%s", target, rest) < 0)
 		return -ENOMEM;
-	way->behind = strlen(rest);
+	/* of what a link before this one led to, the rest still comes from that link */
+	if (way->links == 1 || strlen(rest) < way->behind)
+		way->behind = strlen(rest);
 	free(way->rest);
 	way->rest = longer;
 	return target[0] == '/' ? go_to_root(way) : 0;
@@ -213,6 +215,9 @@ static int step(struct Way *way, int flags, int *ret_fd)
 		r = streq(name, "..") ? go_up(way) : 0;
 		memmove(way->rest, rest, strlen(rest) + 1);
 		if (r < 0 || !is_last)
+			return r;
+		r = check(way, way->fd, "", true);
+		if (r < 0)
 			return r;
 		*ret_fd = openat(way->fd, ".", flags | O_CLOEXEC);
 		return *ret_fd < 0 ? fail_at(way, -errno, "") : 1;

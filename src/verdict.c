@@ -83,7 +83,8 @@ static int judge(const struct Device *device, const struct Decision *decision, b
 	source = decision_source(decision, device->bus);
 	if (!source)
 		return -ENOMEM;
-	if (decision->driver && !device_can_hold_driver(device)) {
+	/* where nothing can be refused at all, the protection of the bus says so */
+	if (decision->driver && device->authorized >= 0 && !device_can_hold_driver(device)) {
 		ret->word = action_to_string(ACTION_DENY);
 		return explain(ret, source, "this kernel cannot hold the device to one driver");
 	}

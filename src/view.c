@@ -33,15 +33,6 @@ int view_open(struct View *view, const struct Options *options)
 	return policy_load(options->policy, &view->policy);
 }
 
-/* Devices of a snapshot have no number, and were there at start. */
-static void moment_of(const struct Device *device, struct Moment *ret, void *userdata)
-{
-	const struct Phase *phase = userdata;
-
-	ret->is_hot = phase_is_hot(phase, device->ino);
-	ret->is_frozen = device->ino > 0 && phase_is_frozen(phase, device->ino);
-}
-
 static int decide(struct View *view)
 {
 	view->decisions = calloc(view->inventory.n + 1, sizeof(*view->decisions));
@@ -49,7 +40,7 @@ static int decide(struct View *view)
 		return -ENOMEM;
 	phase_read(&view->phase);
 	return policy_decide_all(view->policy, view->inventory.devices, view->inventory.n,
-				 moment_of, &view->phase, view->decisions);
+				 phase_moment, &view->phase, view->decisions);
 }
 
 static int read_devices(struct View *view, const struct Options *options, const struct Needs *needs)
@@ -77,12 +68,36 @@ int view_open_all(struct View *view, const struct Options *options)
 	return read_devices(view, options, &needs);
 }
 
+/* What a policy asks for and a snapshot does not hold would be as if no device had it. */
+static int check_snapshot(const struct View *view, const char *file)
+{
+	const struct Vector *asked = &view->policy->needs.attributes;
+
+	for (size_t i = 0; i < asked->n; i++) {
+		const char *name = string_at(asked, i);
+		_cleanup_free_ char *safe = escape_text(name);
+
+		if (needs_has(&view->inventory.held, name))
+			continue;
+		log_error("%s: does not hold \"%s\", which the policy asks for; make it with this "
+			  "policy",
+			  file, safe ? safe : "?");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int view_read(struct View *view, const struct Options *options)
 {
-	int r = read_devices(view, options, &view->policy->needs);
+	int r;
 
+	if (view->decisions)
+		return 0;
+	r = read_devices(view, options, &view->policy->needs);
 	if (r < 0)
 		return r;
+	if (options->snapshot && check_snapshot(view, options->snapshot) < 0)
+		return -EINVAL;
 	r = decide(view);
 	if (r < 0)
 		log_error("out of memory");
@@ -112,6 +127,15 @@ static int find_in_snapshot(const struct View *view, const char *name, const str
 	}
 	*ret = found;
 	return n == 1 ? 0 : n == 0 ? -ENODEV : -ENOTUNIQ;
+}
+
+bool view_has(struct View *view, const struct Options *options, const char *name)
+{
+	const struct Device *device;
+
+	if (!options->snapshot)
+		return find_device_quietly(name);
+	return view_read(view, options) < 0 || find_in_snapshot(view, name, &device) != -ENODEV;
 }
 
 int view_find(struct View *view, const struct Options *options, const char *name,

@@ -21,7 +21,8 @@ struct View {
  * caller calls view_done() in each case. */
 int view_open(struct View *view, const struct Options *options);
 
-/* Reads the devices that are there, or those of options->snapshot, and decides over them. Returns 0
+/* Reads the devices that are there, or those of options->snapshot, and decides over them, once. A
+ * snapshot must hold all that the policy asks for. Returns 0
  * or a negative errno after the log told why. */
 int view_read(struct View *view, const struct Options *options);
 
@@ -32,6 +33,9 @@ int view_open_all(struct View *view, const struct Options *options);
  * what find_device() returns, after the log told why. */
 int view_find(struct View *view, const struct Options *options, const char *name,
 	      const struct Device **ret);
+
+/* Whether view_find() would find one, or several. */
+bool view_has(struct View *view, const struct Options *options, const char *name);
 
 void view_done(struct View *view);
 #define _cleanup_view_ _cleanup_(view_done)

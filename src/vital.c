@@ -6,7 +6,9 @@
 #include "chain.h"
 #include "decide.h"
 #include "escape.h"
+#include "hardened.h"
 #include "log.h"
+#include "phase.h"
 #include "udev.h"
 
 struct Check {
@@ -36,19 +38,40 @@ static int report(struct Check *check, const struct Device *device, const char *
 	return 0;
 }
 
+/* Whether the device would not have the driver any more that it has. What is left to the kernel is
+ * what user space had given it, if that was needed. */
+static bool would_lose_driver(const struct Device *device, const struct Decision *decision)
+{
+	const char *driver;
+
+	if (decision->action == ACTION_KERNEL)
+		return device->authorized_by == ORIGIN_USER && !bus_info[device->bus].native &&
+		       !hardened_find(device, &driver);
+	return decision->action != ACTION_ALLOW ||
+	       (decision->driver && !streq(decision->driver, device->driver));
+}
+
 static int on_vital(const char *syspath, const char *what, void *userdata)
 {
 	struct Check *check = userdata;
-	const struct Device *device = chain_device(&check->inventory, syspath);
+	const struct Device *device;
 	int r = 0;
+
+	if (!syspath) {
+		log_warning("cannot tell which device %s is on, so whether the policy keeps it is "
+			    "not checked",
+			    what);
+		return 0;
+	}
+	device = chain_device(&check->inventory, syspath);
 
 	for (; r >= 0 && device; device = device->parent) {
 		const struct Decision *decision =
 			&check->decisions[inventory_number(&check->inventory, device)];
 
 		/* one that is refused already, or has no driver, carries nothing */
-		if (!action_gives(decision->action) && !device_exempt(device) &&
-		    device->authorized != 0 && device->driver)
+		if (!device_exempt(device) && device->authorized != 0 && device->driver &&
+		    would_lose_driver(device, decision))
 			r = report(check, device, what, decision);
 	}
 	return r;
@@ -58,8 +81,10 @@ int policy_check_vital(const struct Policy *policy)
 {
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_(check_done) struct Check check = {.policy = policy};
+	struct Phase phase;
 	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
 
+	phase_read(&phase);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
 		r = check.decisions

@@ -114,8 +114,7 @@ static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 
 	pid = start(bed);
 	testbed_wait_attr(bed, path, "authorized", "1");
-	testbed_uevent(bed, path, "remove");
-	umockdev_testbed_remove_device(bed->umockdev, path);
+	testbed_unplug(bed, pid, path);
 	free(path);
 	path = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	testbed_uevent(bed, path, "add");
@@ -285,11 +284,31 @@ static void test_a_device_that_leaves_makes_room_for_one_over_the_count(void **s
 	pid = testbed_start(bed, authd_main);
 	expect_attr(bed, first, "authorized", "1");
 	expect_attr(bed, second, "authorized", "0");
-	testbed_uevent(bed, first, "remove");
-	umockdev_testbed_remove_device(bed->umockdev, first);
+	testbed_unplug(bed, pid, first);
 	free(first);
 	testbed_wait_attr(bed, second, "authorized", "1");
 	expect_attr(bed, third, "authorized", "0");
+	stop(pid);
+}
+
+/* A scan is faster than the events that are on their way: another device may be at the path by
+ * then. */
+static void test_a_late_goodbye_of_one_device_is_not_another_ones(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *first = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *second = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *last = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, one_nic);
+	pid = testbed_start(bed, authd_main);
+	testbed_uevent(bed, first, "remove");
+	last = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	testbed_uevent(bed, last, "add"); /* served in their order */
+	testbed_wait_attr(bed, last, "authorized", "0");
+	expect_attr(bed, first, "authorized", "1");
+	expect_attr(bed, second, "authorized", "0");
 	stop(pid);
 }
 
@@ -301,7 +320,7 @@ static void test_a_rule_without_the_devices_it_needs_is_reported(void **state)
 
 	testbed_policy(bed, one_nic);
 	pid = testbed_start(bed, authd_main);
-	testbed_uevent(bed, nic, "remove");
+	testbed_unplug(bed, pid, nic);
 	testbed_wait_log(bed, "nic: needs 1 device and admits 0");
 	stop(pid);
 }
@@ -428,6 +447,7 @@ int main(void)
 		DAEMON_TEST(test_a_reload_with_an_error_leaves_the_former_policy_in_force),
 		DAEMON_TEST(test_a_decision_by_hand_outlives_a_reload),
 		DAEMON_TEST(test_a_device_that_leaves_makes_room_for_one_over_the_count),
+		DAEMON_TEST(test_a_late_goodbye_of_one_device_is_not_another_ones),
 		DAEMON_TEST(test_a_rule_without_the_devices_it_needs_is_reported),
 		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),

@@ -54,7 +54,8 @@ int testbed_setup(void **state)
 	(void)close(fd);
 	testbed_policy(bed, "version: 1\n");
 	bed->runtime_dir = strdup("/tmp/tdx-auth-run-XXXXXX");
-	if (!mkdtemp(bed->runtime_dir) || setenv("RUNTIME_DIRECTORY", bed->runtime_dir, 1) < 0)
+	if (!mkdtemp(bed->runtime_dir) ||
+	    setenv("TDX_AUTH_RUNTIME_DIRECTORY", bed->runtime_dir, 1) < 0)
 		return -1;
 	bed->log = memfd_create("log", MFD_CLOEXEC);
 	*state = bed;
@@ -84,6 +85,14 @@ int testbed_teardown(void **state)
 	free(bed->runtime_dir);
 	free(bed);
 	return 0;
+}
+
+void testbed_unplug(struct Testbed *bed, pid_t pid, const char *syspath)
+{
+	(void)kill(pid, SIGSTOP);
+	testbed_uevent(bed, syspath, "remove");
+	umockdev_testbed_remove_device(bed->umockdev, syspath);
+	(void)kill(pid, SIGCONT);
 }
 
 void testbed_policy(struct Testbed *bed, const char *text)

@@ -32,6 +32,10 @@ void testbed_displace(struct Testbed *bed, const char *syspath);
 
 void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action);
 
+/* Has the device go, and the daemon @pid learn of it when it is gone: umockdev says nothing of what
+ * is gone already, so the daemon is stopped meanwhile. */
+void testbed_unplug(struct Testbed *bed, pid_t pid, const char *syspath);
+
 /* Writes @text as the policy of the programs that testbed_run() and testbed_start() start. */
 void testbed_policy(struct Testbed *bed, const char *text);
 

@@ -115,23 +115,27 @@ static void test_order_of_reading_does_not_show(void **state)
 }
 
 #define DEVICE(more)                                                                               \
-	"{\"version\":1,\"devices\":[{\"bus\":\"pci\",\"syspath\":\"/sys/a\"" more "}]}"
+	"{\"version\":1,\"attributes\":[],\"devices\":[{\"bus\":\"pci\",\"syspath\":\"/sys/"       \
+	"a\"" more "}]}"
 
 static void test_what_is_no_snapshot_is_refused(void **state)
 {
 	static const struct {
 		const char *text, *problem;
 	} bad[] = {
-		{"", "byte 0"},
-		{"{", "byte 1"},
+		{"", "ends at byte 0"},
+		{"{", "ends at byte 1"},
 		{"[]", "no snapshot"},
 		{"{\"version\":2,\"devices\":[]}", "of version 1 only"},
 		{"{\"version\":\"1\",\"devices\":[]}", "no snapshot"},
-		{"{\"version\":1}", "no list \"devices\""},
-		{"{\"version\":1,\"devices\":[]} x", "byte"},
-		{"{\"version\":1,\"devices\":[1]}", "device 0: is no object"},
-		{"{\"version\":1,\"devices\":[{}]}", "device 0: \"\" is no bus"},
-		{"{\"version\":1,\"devices\":[{\"bus\":\"pci\"}]}", "no path of a device"},
+		{"{\"version\":1}", "no list \"attributes\""},
+		{"{\"version\":1,\"attributes\":[1]}", "lists what is no name"},
+		{"{\"version\":1,\"attributes\":[]}", "no list \"devices\""},
+		{"{\"version\":1,\"attributes\":[],\"devices\":[]} x", "byte"},
+		{"{\"version\":1,\"attributes\":[],\"devices\":[1]}", "device 0: is no object"},
+		{"{\"version\":1,\"attributes\":[],\"devices\":[{}]}", "device 0: \"\" is no bus"},
+		{"{\"version\":1,\"attributes\":[],\"devices\":[{\"bus\":\"pci\"}]}",
+		 "no path of a device"},
 		{DEVICE(",\"modalias\":1"), "\"modalias\" is not of type string"},
 		{DEVICE(",\"modalias\":\"a\\\\q\""), "escapes nothing"},
 		{DEVICE(",\"modalias\":\"a\\u0000b\""), "contains a NUL"},
@@ -141,10 +145,11 @@ static void test_what_is_no_snapshot_is_refused(void **state)
 		{DEVICE(",\"interfaces\":[\"3:00:00\"]"), "is no interface"},
 		{DEVICE(",\"interfaces\":[\"03:00:000\"]"), "is no interface"},
 		{DEVICE(",\"authorized\":1"), "not of type boolean"},
-		{"{\"version\":1,\"devices\":[{\"bus\":\"pci\",\"syspath\":\"/a\"},"
+		{"{\"version\":1,\"attributes\":[],\"devices\":[{\"bus\":\"pci\",\"syspath\":\"/"
+		 "a\"},"
 		 "{\"bus\":\"pci\",\"syspath\":\"/a\"}]}",
 		 "/a is there twice"},
-		{"{\"version\":1,\"devices\":[[[[[[[[[[[[]]]]]]]]]]]]}", "byte"},
+		{"{\"version\":1,\"attributes\":[],\"devices\":[[[[[[[[[[[[]]]]]]]]]]]]}", "byte"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {

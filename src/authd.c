@@ -141,10 +141,16 @@ static int load_again(struct Policy **ret, void *userdata)
 		log_error("a restart of tdx-authd loads it all the same");
 		return -EBUSY;
 	}
-	source->is_degraded = false;
-	note_in_force(policy);
 	*ret = TAKE_PTR(policy);
 	return 0;
+}
+
+static void on_loaded(const struct Policy *policy, void *userdata)
+{
+	struct Source *source = userdata;
+
+	source->is_degraded = false;
+	note_in_force(policy);
 }
 
 int authd_main(int argc, char **argv)
@@ -163,6 +169,7 @@ int authd_main(int argc, char **argv)
 	if (load(&source, &policy) < 0)
 		return EXIT_FAILURE;
 	options.load = load_again;
+	options.loaded = on_loaded;
 	options.userdata = &source;
 	if (!source.is_frozen)
 		note_in_force(policy);

@@ -11,6 +11,7 @@
 #include "known.h"
 #include "log.h"
 #include "names.h"
+#include "path-queue.h"
 #include "phase.h"
 #include "protection.h"
 #include "record.h"
@@ -28,12 +29,6 @@ const struct ManagerOptions manager_defaults = {
 	.execute = enforce_execute,
 };
 
-/* A device that waits for its turn to be looked at. */
-struct Waiting {
-	struct Waiting *next;
-	char syspath[];
-};
-
 struct Manager {
 	struct ManagerOptions options;
 	struct Policy *policy;
@@ -44,7 +39,7 @@ struct Manager {
 	struct Registry registry;
 	struct Pending *first_pending;
 	unsigned pending;
-	struct Waiting *first_waiting, *last_waiting;
+	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
 	bool audit;
 	bool is_started; /* every device that was there was decided over once */
 	struct Phase phase;
@@ -92,7 +87,7 @@ static void forget(struct Manager *m, struct Known *known)
 
 		known->is_stale = true;
 		(void)on_node(known->syspath, m);
-		if (!path || m->first_waiting)
+		if (!path || !path_queue_is_empty(&m->waiting))
 			return;
 		known = registry_find(&m->registry, path);
 		if (known && (!known->is_stale || is_pending(m, known)))
@@ -323,35 +318,6 @@ static int look_at(struct Manager *m, const char *syspath)
 	return r;
 }
 
-static int make_wait(struct Manager *m, const char *syspath)
-{
-	size_t size = strlen(syspath) + 1;
-	struct Waiting *waiting = malloc(sizeof(*waiting) + size);
-
-	if (!waiting)
-		return -ENOMEM;
-	waiting->next = NULL;
-	memcpy(waiting->syspath, syspath, size);
-	if (m->last_waiting)
-		m->last_waiting->next = waiting;
-	else
-		m->first_waiting = waiting;
-	m->last_waiting = waiting;
-	return 0;
-}
-
-static struct Waiting *next_waiting(struct Manager *m)
-{
-	struct Waiting *waiting = m->first_waiting;
-
-	if (waiting) {
-		m->first_waiting = waiting->next;
-		if (!m->first_waiting)
-			m->last_waiting = NULL;
-	}
-	return waiting;
-}
-
 /* What goes wrong with one device is logged here and is no reason to stop serving the others. */
 static void look_and_record(struct Manager *m, const char *syspath)
 {
@@ -367,11 +333,11 @@ static void look_and_record(struct Manager *m, const char *syspath)
 
 static void look_at_waiting(struct Manager *m)
 {
-	struct Waiting *waiting;
+	char *path;
 
-	while (m->pending < MAX_PENDING && (waiting = next_waiting(m))) {
-		look_and_record(m, waiting->syspath);
-		free(waiting);
+	while (m->pending < MAX_PENDING && (path = path_queue_take(&m->waiting))) {
+		look_and_record(m, path);
+		free(path);
 	}
 }
 
@@ -382,7 +348,7 @@ static int on_node(const char *syspath, void *userdata)
 
 	if (m->pending < MAX_PENDING)
 		look_and_record(m, syspath);
-	else if (make_wait(m, syspath) < 0)
+	else if (path_queue_add(&m->waiting, syspath) < 0)
 		record_unreadable(syspath, -ENOMEM);
 	return 0;
 }
@@ -419,7 +385,7 @@ static int scan(struct Manager *m)
 	r = udev_for_each_node(m->udev, on_node, m);
 	if (r < 0)
 		log_error("cannot enumerate devices: %s", strerror(-r));
-	else if (!m->first_waiting)
+	else if (path_queue_is_empty(&m->waiting))
 		sweep(m);
 	return r;
 }
@@ -643,6 +609,7 @@ static void reload(struct Manager *m)
 		return;
 	}
 	m->options.remark = NULL;
+	m->options.loaded(m->policy, m->options.userdata);
 	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
 		   "policy loaded: %zu rules; every device is decided over anew",
 		   policy_n_rules(m->policy));
@@ -710,15 +677,12 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 
 void manager_free(struct Manager *m)
 {
-	struct Waiting *waiting;
-
 	if (!m)
 		return;
 	worker_pool_free(m->pool);
 	while (m->first_pending)
 		pending_free(m->first_pending);
-	while ((waiting = next_waiting(m)))
-		free(waiting);
+	path_queue_done(&m->waiting);
 	registry_done(&m->registry);
 	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);

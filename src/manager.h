@@ -17,6 +17,8 @@ struct ManagerOptions {
 	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,
 	 * or a negative errno after the log told why. NULL: no reload. */
 	int (*load)(struct Policy **ret, void *userdata);
+	/* That one is in force now. */
+	void (*loaded)(const struct Policy *policy, void *userdata);
 	void *userdata;
 	unsigned n_workers;
 	uint64_t deadline_usec;

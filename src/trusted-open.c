@@ -94,6 +94,15 @@ static const char *untrusted_file_system(unsigned long type)
 	return NULL;
 }
 
+/* Root, or whoever reads: what they made is trusted. */
+static int check_owner(struct Way *way, const struct stat *st, const char *shown)
+{
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return 0;
+	return fail(way, -EPERM, "%s: owned by user %u, must be root's%s", shown, st->st_uid,
+		    geteuid() == 0 ? "" : " or its reader's");
+}
+
 /* @is_end: what the path leads to, not a directory on the way. */
 static int check(struct Way *way, int fd, const char *name, bool is_end)
 {
@@ -102,12 +111,13 @@ static int check(struct Way *way, int fd, const char *name, bool is_end)
 	struct statfs fs;
 	struct stat st;
 	mode_t mode;
+	int r;
 
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return fail_at(way, -errno, name);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return fail(way, -EPERM, "%s: owned by user %u, must be root's%s", shown, st.st_uid,
-			    geteuid() == 0 ? "" : " or its reader's");
+	r = check_owner(way, &st, shown);
+	if (r < 0)
+		return r;
 	mode = st.st_mode & (S_IWGRP | S_IWOTH);
 	/* nobody may rename there what he does not own */
 	if (!is_end && (st.st_mode & S_ISVTX))
@@ -166,14 +176,21 @@ static int go_down(struct Way *way, const char *name, int fd)
 	return check(way, way->fd, "", false);
 }
 
-/* Puts the target of a link in the place of its name. */
-static int follow(struct Way *way, const char *name, const char *rest)
+/* Puts the target of the link @fd in the place of its name. In a directory where everybody may make
+ * one, such as /tmp, its owner counts. */
+static int follow(struct Way *way, int fd, const char *name, const char *rest)
 {
+	_cleanup_free_ char *path = full_path(way, name);
 	char target[PATH_MAX], *longer;
-	ssize_t n = readlinkat(way->fd, name, target, sizeof(target) - 1);
+	ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
+	struct stat st;
+	int r;
 
-	if (n < 0)
+	if (n < 0 || fstat(fd, &st) < 0)
 		return fail_at(way, -errno, name);
+	r = check_owner(way, &st, path ? path : "?");
+	if (r < 0)
+		return r;
 	if (way->links++ >= LINKS_MAX)
 		return fail_at(way, -ELOOP, name);
 	target[n] = '\0';
@@ -226,7 +243,7 @@ static int step(struct Way *way, int flags, int *ret_fd)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail_missing(way, start, name);
 	if (S_ISLNK(st.st_mode))
-		return follow(way, name, rest);
+		return follow(way, fd, name, rest);
 	if (!is_last) {
 		r = go_down(way, name, fd);
 		memmove(way->rest, rest, strlen(rest) + 1);

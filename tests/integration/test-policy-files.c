@@ -285,6 +285,10 @@ static void test_a_way_that_others_can_divert_is_refused(void **state)
 	in_root(*state, "chmod 1777 open"); /* sticky: others cannot move what is not theirs */
 	assert_int_equal(policy_load_from_root(*state, &policy), 0);
 	policy_unref(policy);
+	/* though anybody can make a link there */
+	in_root(*state, "ln -s policy.d open/other && chown -h 1 open/other && rm ." OWNER
+			" && ln -s ../../open/other ." OWNER);
+	assert_int_equal(policy_load_from_root(*state, &policy), -EPERM);
 }
 
 #define ROOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup_root, teardown_root)

@@ -77,6 +77,7 @@ static int set(const char *typed, const struct EnforceRequest *request)
 	_cleanup_device_ struct Device *device = NULL;
 	_cleanup_free_ char *name = NULL, *safe = NULL;
 	_cleanup_close_ int dirfd = -1;
+	struct EnforceRequest insisting = *request;
 	struct EnforceReply reply;
 	const char *problem;
 	int r;
@@ -96,7 +97,9 @@ static int set(const char *typed, const struct EnforceRequest *request)
 	}
 	if (request->set_driver)
 		warn_of_unknown_driver(device, request->driver);
-	r = worker_run_once(dirfd, request, WORKER_DEADLINE_USEC, &reply);
+	/* the last word counts, also over a write that nobody sees yet */
+	insisting.insist = !request->authorize && bus_info[device->bus].waits;
+	r = worker_run_once(dirfd, &insisting, WORKER_DEADLINE_USEC, &reply);
 	if (r < 0) {
 		log_error("cannot start a worker: %s", strerror(-r));
 		return EXIT_FAILED;

@@ -104,6 +104,27 @@ static int read_joined(int dirfd, const char *const *attrs, char **ret)
 	return 0;
 }
 
+/* Kernels write these ids into a page without a look at where it ends (drivers/pnp/interface.c,
+ * id_show(); drivers/acpi/device_sysfs.c, hid_show()), and firmware gives as many and as long ones
+ * as it likes. A modalias of all of them that could be shown is proof that they fit; while the
+ * device is not present it is empty, and proves nothing. */
+static int read_text_ids(int dirfd, struct Device *device)
+{
+	_cleanup_free_ char *companion = NULL;
+	int r;
+
+	if (device->bus == BUS_ACPI && isempty(device->modalias))
+		return 0;
+	if (device->bus == BUS_PNP) {
+		r = read_optional(dirfd, ATTR_COMPANION_MODALIAS, &companion);
+		if (r < 0)
+			return r;
+		if (companion && !*companion)
+			return -ENODATA;
+	}
+	return read_joined(dirfd, bus_info[device->bus].text_ids, &device->text_ids);
+}
+
 static unsigned read_hex_or_zero(int dirfd, const char *attr)
 {
 	_cleanup_free_ char *text = NULL;
@@ -149,6 +170,17 @@ static int read_authorization(int dirfd, struct Device *device)
 	return read_optional(dirfd, ATTR_AUTHORIZED_DRIVER, &device->authorized_driver);
 }
 
+int device_read_state(int dirfd, struct Device *device)
+{
+	int r;
+
+	free(device->driver);
+	free(device->authorized_driver);
+	device->driver = device->authorized_driver = NULL;
+	r = read_optional_link(dirfd, "driver", &device->driver);
+	return r < 0 ? r : read_authorization(dirfd, device);
+}
+
 static int read_all(int dirfd, struct Device *device)
 {
 	int r = read_ids(dirfd, device);
@@ -159,16 +191,17 @@ static int read_all(int dirfd, struct Device *device)
 				   : read_optional(dirfd, ATTR_MODALIAS, &device->modalias);
 	if (r < 0)
 		return r;
-	r = read_joined(dirfd, bus_info[device->bus].text_ids, &device->text_ids);
-	if (r < 0)
-		return r;
-	r = read_optional_link(dirfd, "driver", &device->driver);
-	if (r < 0)
-		return r;
-	return read_authorization(dirfd, device);
+	r = read_text_ids(dirfd, device);
+	return r < 0 ? r : device_read_state(dirfd, device);
 }
 
 /* --- what a policy needs --- */
+
+/* What to read beyond what identifies a device, and how. */
+struct Reader {
+	const struct Needs *needs; /* NULL: nothing */
+	struct Vector *readings;   /* NULL: read everything, however long it takes */
+};
 
 /* A device that answers so has no such attribute to show: a directory of the name, say. */
 static bool is_absence(int error)
@@ -178,8 +211,53 @@ static bool is_absence(int error)
 	       error == -ELOOP;
 }
 
-static int read_attributes(int dirfd, const struct Vector *names, struct Device *device)
+int readings_result(const struct Vector *readings)
 {
+	const struct Reading *reading = readings->data;
+
+	for (size_t i = 0; i < readings->n; i++)
+		if (reading[i].error < 0 && !is_absence(reading[i].error))
+			return reading[i].error;
+	return 0;
+}
+
+void readings_done(struct Vector *readings)
+{
+	const struct Reading *reading = readings->data;
+
+	for (size_t i = 0; i < readings->n; i++)
+		(void)close(reading[i].fd);
+	vector_done(readings);
+}
+
+/* Of attributes that any policy may name nobody knows. */
+static bool may_wait(enum Bus bus, const char *name)
+{
+	if (!bus_info[bus].waits)
+		for (const char *const *text = bus_info[bus].texts; *text; text++)
+			if (streq(*text, name))
+				return false;
+	return true;
+}
+
+static int open_attribute(int dirfd, struct Attribute *attribute, struct Vector *readings)
+{
+	struct Reading reading = {.fd = sysfs_open_attr(dirfd, attribute->name),
+				  .text = &attribute->value};
+
+	if (reading.fd < 0)
+		return reading.fd;
+	if (vector_add(readings, &reading, sizeof(reading)) < 0) {
+		(void)close(reading.fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_attributes(int dirfd, const struct Reader *reader, struct Device *device)
+{
+	const struct Vector *names = &reader->needs->attributes;
+
 	device->attributes = calloc(names->n, sizeof(*device->attributes));
 	if (!device->attributes && names->n > 0)
 		return -ENOMEM;
@@ -191,7 +269,9 @@ static int read_attributes(int dirfd, const struct Vector *names, struct Device 
 		if (!attribute->name)
 			return -ENOMEM;
 		device->n_attributes++;
-		r = sysfs_read(dirfd, attribute->name, &attribute->value);
+		r = reader->readings && may_wait(device->bus, attribute->name)
+			    ? open_attribute(dirfd, attribute, reader->readings)
+			    : sysfs_read(dirfd, attribute->name, &attribute->value);
 		if (r < 0 && !is_absence(r))
 			return r;
 	}
@@ -211,8 +291,12 @@ static int read_interfaces(int dirfd, struct Device *device)
 		     : usb_interfaces_parse(data, size, &device->interfaces, &device->n_interfaces);
 }
 
-/* The nearest directory above @syspath that is a device of a governed bus. */
-static int read_parent(const char *syspath, const struct Needs *needs, struct Device **ret)
+static int open_and_read(const char *syspath, const struct Reader *reader, int *ret_dirfd,
+			 struct Device **ret);
+
+/* The nearest directory above @syspath that is a device of a governed bus. Directories that only
+ * keep devices of a class together are no devices and have no attributes. */
+static int read_parent(const char *syspath, const struct Reader *reader, struct Device **ret)
 {
 	_cleanup_free_ char *path = strdup(syspath);
 	char *slash;
@@ -226,26 +310,27 @@ static int read_parent(const char *syspath, const struct Needs *needs, struct De
 		*slash = '\0';
 		if (streq(path, SYSFS_DEVICES))
 			return 0;
-		r = device_open(path, needs, NULL, ret);
-		if (r != -ENOTSUP)
+		r = open_and_read(path, reader, NULL, ret);
+		if (r != -ENOTSUP && r != -ENODEV)
 			return r;
 	}
 	return 0;
 }
 
-static int read_needs(const char *syspath, int dirfd, const struct Needs *needs,
+static int read_needs(const char *syspath, int dirfd, const struct Reader *reader,
 		      struct Device *device)
 {
-	int r = read_attributes(dirfd, &needs->attributes, device);
+	int r = read_attributes(dirfd, reader, device);
 
-	if (r >= 0 && needs->interfaces && bus_info[device->bus].interfaces)
+	if (r >= 0 && reader->needs->interfaces && bus_info[device->bus].interfaces)
 		r = read_interfaces(dirfd, device);
-	if (r >= 0 && needs->parents)
-		r = read_parent(syspath, needs, &device->parent);
-	return r;
+	if (r >= 0 && reader->needs->parents)
+		r = read_parent(syspath, reader, &device->parent);
+	/* what is above it goes after it: one that is still there has lost none */
+	return r >= 0 && !sysfs_is_alive(dirfd) ? -ENODEV : r;
 }
 
-int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret)
+static int device_new(const char *syspath, int dirfd, struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = calloc(1, sizeof(*device));
 	const char *slash = strrchr(syspath, '/');
@@ -263,28 +348,75 @@ int device_read(const char *syspath, int dirfd, const struct Needs *needs, struc
 	r = sysfs_identity(dirfd, &device->dev, &device->ino);
 	if (r < 0)
 		return r;
-	r = read_all(dirfd, device);
-	if (r >= 0 && needs)
-		r = read_needs(syspath, dirfd, needs, device);
+	*ret = TAKE_PTR(device);
+	return 0;
+}
+
+int device_read_authorization(const char *syspath, int dirfd, struct Device **ret)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	int r = device_new(syspath, dirfd, &device);
+
+	if (r >= 0)
+		r = device_read_state(dirfd, device);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(device);
 	return 0;
 }
 
-int device_open(const char *syspath, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
+static int read_device(const char *syspath, int dirfd, const struct Reader *reader,
+		       struct Device **ret)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	int r = device_new(syspath, dirfd, &device);
+
+	if (r >= 0)
+		r = read_all(dirfd, device);
+	if (r >= 0 && reader->needs)
+		r = read_needs(syspath, dirfd, reader, device);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(device);
+	return 0;
+}
+
+static int open_and_read(const char *syspath, const struct Reader *reader, int *ret_dirfd,
+			 struct Device **ret)
 {
 	_cleanup_close_ int dirfd = sysfs_open(syspath);
 	int r;
 
 	if (dirfd < 0)
 		return dirfd;
-	r = device_read(syspath, dirfd, needs, ret);
+	r = read_device(syspath, dirfd, reader, ret);
 	if (r < 0)
 		return r;
 	if (ret_dirfd)
 		*ret_dirfd = take_fd(&dirfd);
 	return 0;
+}
+
+int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret)
+{
+	return read_device(syspath, dirfd, &(struct Reader){.needs = needs}, ret);
+}
+
+int device_read_without_waiting(const char *syspath, int dirfd, const struct Needs *needs,
+				struct Vector *ret_readings, struct Device **ret)
+{
+	int r;
+
+	*ret_readings = (struct Vector){0};
+	r = read_device(syspath, dirfd, &(struct Reader){needs, ret_readings}, ret);
+	if (r < 0) /* the places to read into are gone */
+		readings_done(ret_readings);
+	return r;
+}
+
+int device_open(const char *syspath, const struct Needs *needs, int *ret_dirfd, struct Device **ret)
+{
+	return open_and_read(syspath, &(struct Reader){.needs = needs}, ret_dirfd, ret);
 }
 
 char *device_read_label(int dirfd, enum Bus bus)

@@ -9,6 +9,26 @@
  * gone; another negative errno where sysfs answered so. */
 int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret);
 
+/* The same, without what a reader may have to wait for, as a probe may hold the lock that it needs:
+ * attributes that @needs names of this device and those above it. These are open in *ret_readings,
+ * of struct Reading, each with a place in *ret to read it into; the caller calls readings_done()
+ * before device_free(). */
+int device_read_without_waiting(const char *syspath, int dirfd, const struct Needs *needs,
+				struct Vector *ret_readings, struct Device **ret);
+
+/* What the outcome of all of @readings is: 0 also where attributes turn out to be absent; the
+ * negative errno of the first that could not be read. */
+int readings_result(const struct Vector *readings);
+void readings_done(struct Vector *readings);
+
+/* Reads no more than what it takes to refuse the device: its bus, its names, its identity, its
+ * driver and its authorization. Returns as device_read(). */
+int device_read_authorization(const char *syspath, int dirfd, struct Device **ret);
+
+/* Reads again what changes while a device is there: its driver and its authorization. Returns 0 or
+ * a negative errno, and then the device is not to be used. */
+int device_read_state(int dirfd, struct Device *device);
+
 /* The same for the one moment that tools have: opens, reads, and hands the descriptor on to the
  * caller where @ret_dirfd is not NULL. */
 int device_open(const char *syspath, const struct Needs *needs, int *ret_dirfd,

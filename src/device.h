@@ -41,6 +41,8 @@ struct BusInfo {
 	bool interfaces;	 /* its devices have USB interfaces */
 	bool removable;		 /* its devices have an attribute `remove` */
 	bool native;	      /* the bus had `authorized` before any device authorization series */
+	bool waits;	      /* who reads its `texts` waits for the device's lock, and so for as long
+			       * as a probe takes, and so does who writes `authorized` */
 	bool driver_settable; /* `authorized_driver` can hold a device to one driver */
 };
 

@@ -217,7 +217,7 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 		(void)to_default(dirfd, ret);
 	else if (request->authorize)
 		(void)execute_authorize(dirfd, request, ret);
-	else if (ret->authorized || is_off_record(request, ret))
+	else if (ret->authorized || request->insist || is_off_record(request, ret))
 		(void)note(ret, STEP_DEAUTHORIZE, set_authorized(dirfd, false));
 	if (ret->error < 0) {
 		(void)read_state(dirfd, ret);

@@ -11,6 +11,7 @@ struct EnforceRequest {
 	bool authorize;
 	bool to_default; /* back to the kernel's own decision, whatever it is */
 	bool by_hand;	 /* a decision to be on record even where it changes nothing */
+	bool insist;	 /* refuse it also where it reads as refused: a write may be waiting */
 	bool forget;	 /* first undo what user space decided before */
 	bool set_driver; /* hold the device to `driver`, "" for any */
 	bool remove;	 /* refuse it and take it out of the machine */

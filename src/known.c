@@ -14,6 +14,7 @@ static void known_free(void *p)
 	struct Known *known = p;
 
 	free(known->syspath);
+	free(known->shown);
 	free(known);
 }
 
@@ -50,8 +51,33 @@ const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known
 	return registry->admitted;
 }
 
-void registry_note(struct Registry *registry, struct Known *known, const struct Decision *decision)
+/* What firmware describes appears with its ids and loses them: they are shown while it is present.
+ * NULL for devices of other buses, and when out of memory. */
+static char *shown_by(const struct Device *device)
 {
+	char *shown;
+
+	if (!bus_info[device->bus].listed_key && device->bus != BUS_PLATFORM)
+		return NULL;
+	if (asprintf(&shown, "%s\n%s", device->modalias ? device->modalias : "",
+		     device->text_ids ? device->text_ids : "") < 0)
+		return NULL;
+	return shown;
+}
+
+bool known_shows(const struct Known *known, const struct Device *device)
+{
+	_cleanup_free_ char *shown = shown_by(device);
+
+	return known->shown && shown && streq(known->shown, shown);
+}
+
+void registry_note(struct Registry *registry, struct Known *known, const struct Device *device,
+		   const struct Decision *decision)
+{
+	free(known->shown);
+	known->shown = shown_by(device);
+	known->is_decided = true;
 	release(registry, known);
 	known->rule = decision->rule;
 	known->by = decision->by;
@@ -86,6 +112,13 @@ bool known_is_to_be_given_back(const struct Known *known, const struct Device *d
 {
 	return bus_info[device->bus].native && decision->action == ACTION_KERNEL &&
 	       known->is_ours && known->before == 1 && device->authorized == 0;
+}
+
+bool known_may_be_given_yet(const struct Known *known, const struct Device *device,
+			    const struct Decision *decision)
+{
+	return bus_info[device->bus].waits && known->authorized < 0 && device->authorized >= 0 &&
+	       !action_gives(decision->action);
 }
 
 /* --- devices --- */
@@ -133,11 +166,14 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	release(registry, known);
 	take_out(registry, known);
 	append(registry, known);
+	free(known->shown);
+	known->shown = NULL;
 	known->dev = device->dev;
 	known->ino = device->ino;
 	known->is_hot = is_hot;
+	known->is_due = known->is_decided = false;
 	known->before = device->authorized;
-	known->is_ours = false;
+	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)
 		registry->latest = device->ino;
 	return known;

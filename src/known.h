@@ -16,6 +16,9 @@ struct Known {
 	unsigned generation; /* of the scan that saw it last */
 	bool is_hot;	     /* it came after the start */
 	bool is_stale;	     /* it is to be decided over anew, whatever was decided */
+	bool is_due;	     /* it is to be looked at once what is on its way is done */
+	bool is_decided;     /* it was decided over once */
+	char *shown;	     /* what it showed then, of a bus whose devices change their ids */
 	int before;	     /* `authorized` as it was first seen */
 	int authorized;	     /* as it was seen or left last; -1 unknown */
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
@@ -45,8 +48,12 @@ struct Known *registry_find(const struct Registry *registry, const char *syspath
  * when out of memory. */
 struct Known *registry_add(struct Registry *registry, const struct Device *device, bool is_hot);
 
-/* Notes that @decision was made over @known, in place of an earlier one. */
-void registry_note(struct Registry *registry, struct Known *known, const struct Decision *decision);
+/* Notes that @decision was made over @known, which is @device, in place of an earlier one. */
+void registry_note(struct Registry *registry, struct Known *known, const struct Device *device,
+		   const struct Decision *decision);
+
+/* Whether @device shows the ids that were decided over. */
+bool known_shows(const struct Known *known, const struct Device *device);
 
 /* How many devices the rules admit without @known, for the decision over it. Valid until the next
  * registry_note(). */
@@ -64,6 +71,11 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device);
  * kernel knows no "default" to go back to. */
 bool known_is_to_be_given_back(const struct Known *known, const struct Device *device,
 			       const struct Decision *decision);
+
+/* Whether a write that never came back may still give the device to drivers, and @decision refuses
+ * it: usbcore's readers see nothing of a write that waits for the device's lock. */
+bool known_may_be_given_yet(const struct Known *known, const struct Device *device,
+			    const struct Decision *decision);
 
 /* Forgets @known, which is freed. Returns the first device to have come of those that the rule,
  * which now admits one less, had no room for, or NULL. */

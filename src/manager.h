@@ -46,13 +46,15 @@ void manager_free(struct Manager *manager);
 DEFINE_TRIVIAL_CLEANUP(struct Manager *, manager_free)
 #define _cleanup_manager_ _cleanup_(manager_freep)
 
-/* Opens the monitor, decides over every device that is there, waits for the outcomes, tells the
- * service manager READY (sd_notify(3)), and serves events until SIGTERM or SIGINT. Returns 0 then,
- * or a negative errno after the log told why. Stopping changes no device. */
+/* Opens the monitor, decides over every device that is there, waits for the outcomes, though no
+ * longer than three deadlines of a worker, tells the service manager READY (sd_notify(3)), and
+ * serves events until SIGTERM or SIGINT. Returns 0 then, or a negative errno after the log told
+ * why. Stopping changes no device. */
 int manager_run(struct Manager *manager);
 
 /* Decides over every device that is there, and over those that appear because of it, and waits for
- * the outcomes. Returns 0, or a negative errno after the log told why: -EINTR for a signal. */
+ * the outcomes. Returns 0, or a negative errno after the log told why: -EINTR for a signal, -ETIME
+ * where that takes longer than three deadlines of a worker. */
 int manager_apply(struct Manager *manager);
 
 const struct ManagerCounts *manager_counts(const struct Manager *manager);

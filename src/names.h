@@ -10,6 +10,7 @@
 #define ATTR_AUTHORIZED_DRIVER "authorized_driver"
 #define ATTR_UEVENT "uevent"
 #define ATTR_MODALIAS "modalias"
+#define ATTR_COMPANION_MODALIAS "firmware_node/modalias" /* of a device that ACPI describes */
 #define ATTR_REMOVE "remove"
 #define ATTR_DESCRIPTORS "descriptors"
 

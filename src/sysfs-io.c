@@ -10,8 +10,6 @@
 #include "names.h"
 #include "util.h"
 
-#define ATTR_SIZE_MAX 4096 /* a sysfs text attribute is at most one page, fs/sysfs/file.c */
-
 int sysfs_open(const char *syspath)
 {
 	int fd = open(syspath, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -32,11 +30,15 @@ int sysfs_identity(int dirfd, dev_t *ret_dev, ino_t *ret_ino)
 	return 0;
 }
 
-/* An attribute that cannot be found belongs to a device without it or to one that is gone; the
- * `uevent` that every device has tells which. */
+bool sysfs_is_alive(int dirfd)
+{
+	return faccessat(dirfd, ATTR_UEVENT, F_OK, 0) == 0; /* every device has it */
+}
+
+/* An attribute that cannot be found belongs to a device without it or to one that is gone. */
 static int explain_enoent(int dirfd)
 {
-	return faccessat(dirfd, ATTR_UEVENT, F_OK, 0) < 0 ? -ENODEV : -ENOENT;
+	return sysfs_is_alive(dirfd) ? -ENOENT : -ENODEV;
 }
 
 static int open_attr(int dirfd, const char *attr, int flags)
@@ -48,22 +50,33 @@ static int open_attr(int dirfd, const char *attr, int flags)
 	return fd;
 }
 
-int sysfs_read(int dirfd, const char *attr, char **ret)
+int sysfs_open_attr(int dirfd, const char *attr)
 {
-	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
-	char buffer[ATTR_SIZE_MAX + 1];
-	ssize_t n;
+	/* a file of another kind could make the opener wait */
+	return open_attr(dirfd, attr, O_RDONLY | O_NONBLOCK);
+}
 
-	if (fd < 0)
-		return fd;
-	n = read_full(fd, buffer, ATTR_SIZE_MAX);
+int sysfs_read_fd(int fd, char **ret)
+{
+	char buffer[SYSFS_TEXT_MAX + 1];
+	ssize_t n = read_full(fd, buffer, sizeof(buffer));
+
 	if (n < 0)
 		return (int)n;
+	if (n > SYSFS_TEXT_MAX)
+		return -EMSGSIZE;
 	if (n > 0 && buffer[n - 1] == '\n')
 		n--;
 	buffer[n] = '\0';
 	*ret = strdup(buffer);
 	return *ret ? 0 : -ENOMEM;
+}
+
+int sysfs_read(int dirfd, const char *attr, char **ret)
+{
+	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
+
+	return fd < 0 ? fd : sysfs_read_fd(fd, ret);
 }
 
 int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **ret,

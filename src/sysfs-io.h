@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* All reading and writing of sysfs goes through here, and, but for sysfs_open(), through one
@@ -15,9 +16,30 @@ int sysfs_open(const char *syspath);
  * never gives out an inode number twice (fs/kernfs/dir.c, idr_alloc_cyclic() and a generation). */
 int sysfs_identity(int dirfd, dev_t *ret_dev, ino_t *ret_ino);
 
-/* Reads an attribute through a fresh open, one page at most, without its last newline. Returns 0
- * and a string that the caller frees; -ENOENT where there is no such attribute; -ENODEV. */
+/* Bytes of the longest text that an attribute can show, a page with what ends it: the kernel cuts
+ * off the rest (fs/sysfs/file.c, sysfs_emit()). */
+#define SYSFS_TEXT_MAX 4094
+
+/* Reads an attribute through a fresh open, without its last newline. Returns 0 and a string that
+ * the caller frees; -ENOENT where there is no such attribute; -EMSGSIZE where it fills its page, so
+ * that nobody can tell what was cut off; -ENODEV. */
 int sysfs_read(int dirfd, const char *attr, char **ret);
+
+/* The same in two steps, where reading may make the reader wait: opening does not. Returns a
+ * descriptor that the caller closes, or as sysfs_read(). */
+int sysfs_open_attr(int dirfd, const char *attr);
+int sysfs_read_fd(int fd, char **ret);
+
+/* An attribute between the two. */
+struct Reading {
+	int fd;
+	int error;   /* of reading it, 0 or negative */
+	char **text; /* where the text is to go: a string on success */
+};
+
+/* Whether the device is still there: its attributes go first when it goes (drivers/base/core.c,
+ * device_del()). */
+bool sysfs_is_alive(int dirfd);
 
 /* Reads all of a binary attribute. Returns 0, bytes that the caller frees, and how many; -EFBIG
  * where there are more than @max; else as sysfs_read(). */

@@ -10,14 +10,17 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "order.h"
 
 #define MAX_WORKERS 64	    /* at once, those that were given up included */
 #define PATIENCE_USEC 50000 /* that a job waits for a busy worker before one more is started */
 
 struct Job {
 	struct Job *next;
-	int dirfd; /* the submitter's */
-	struct EnforceRequest request;
+	struct Order order;
+	int dirfd;		  /* the submitter's; of a reading: */
+	struct Reading *readings; /* the submitter's */
+	size_t n_readings, n_read;
 	worker_done_t done;
 	void *userdata;
 };
@@ -53,39 +56,42 @@ static void serve(struct WorkerPool *pool);
 
 /* --- in the worker --- */
 
-static int receive_request(int socket, struct EnforceRequest *ret, int *ret_dirfd)
+static int carry_out_reading(int socket, const int *fds, size_t n)
 {
-	union {
-		struct cmsghdr align;
-		char buffer[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {ret, sizeof(*ret)};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	struct cmsghdr *cmsg;
-	ssize_t n;
+	int r = 0;
 
-	do
-		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(*ret))
-		return -EIO;
-	cmsg = CMSG_FIRSTHDR(&message);
-	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -EIO;
-	memcpy(ret_dirfd, CMSG_DATA(cmsg), sizeof(int));
-	return 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		_cleanup_free_ char *text = NULL;
+		int error;
+
+		/* opened so, that the opener did not wait; a worker may */
+		(void)fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) & ~O_NONBLOCK);
+		error = sysfs_read_fd(fds[i], &text);
+		r = text_send(socket, error, text);
+	}
+	return r;
+}
+
+static int carry_out(int socket, const struct Order *order, const int *fds, size_t n,
+		     worker_execute_t execute)
+{
+	struct EnforceReply reply;
+
+	if (order->is_reading)
+		return carry_out_reading(socket, fds, n);
+	execute(fds[0], &order->request, &reply);
+	return send(socket, &reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply) ? 0
+											   : -EIO;
 }
 
 /* Serves requests until the parent closes its end. Signals of the parent's terminal and service
  * manager end the worker as they would any program, so their handling is reset. */
 _Noreturn static void worker_main(int socket, pid_t starter, worker_execute_t execute)
 {
-	struct EnforceRequest request;
+	int fds[ORDER_FDS_MAX], r = 0;
+	struct Order order;
 	sigset_t none;
-	int dirfd;
+	size_t n;
 
 	(void)prctl(PR_SET_NAME, "tdx-auth-worker");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -96,13 +102,10 @@ _Noreturn static void worker_main(int socket, pid_t starter, worker_execute_t ex
 	if (dup2(socket, 3) == 3) /* nothing of the parent's stays open but this and stdio */
 		(void)close_range(4, ~0U, 0);
 	socket = 3;
-	while (receive_request(socket, &request, &dirfd) == 0) {
-		struct EnforceReply reply;
-
-		execute(dirfd, &request, &reply);
-		(void)close(dirfd);
-		if (send(socket, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
-			break;
+	while (r == 0 && order_receive(socket, &order, fds, &n) == 0) {
+		r = carry_out(socket, &order, fds, n, execute);
+		for (size_t i = 0; i < n; i++)
+			(void)close(fds[i]);
 	}
 	_exit(EXIT_SUCCESS);
 }
@@ -204,6 +207,13 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
 	return 0;
 }
 
+static enum EnforceStep step_of(const struct Job *job)
+{
+	if (job->order.is_reading)
+		return STEP_READ;
+	return job->order.request.authorize ? STEP_AUTHORIZE : STEP_DEAUTHORIZE;
+}
+
 /* SIGKILL ends a worker that can still end, and keeps one that cannot from doing anything after
  * the call it is stuck in. */
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -216,9 +226,29 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	worker->given_up = true;
 	worker->pool->n_given_up++;
 	if (job)
-		fail_job(job, -ETIME, job->request.authorize ? STEP_AUTHORIZE : STEP_DEAUTHORIZE);
+		fail_job(job, -ETIME, step_of(job));
 	serve(worker->pool);
 	return 0;
+}
+
+/* Returns 1 with the outcome of the job, 0 where more is to come, or a negative errno where nothing
+ * will. */
+static int receive_reply(struct Job *job, int fd, struct EnforceReply *ret)
+{
+	ssize_t n;
+	int r;
+
+	if (job->readings) {
+		*ret = (struct EnforceReply){.authorized = -1, .authorized_by = _ORIGIN_INVALID};
+		r = text_receive(fd, &job->readings[job->n_read]);
+		if (r < 0)
+			return r == -EAGAIN ? 0 : r;
+		return ++job->n_read == job->n_readings;
+	}
+	n = recv(fd, ret, sizeof(*ret), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return n == (ssize_t)sizeof(*ret) ? 1 : -EIO;
 }
 
 static int on_reply(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -226,15 +256,16 @@ static int on_reply(sd_event_source *source, int fd, uint32_t revents, void *use
 	struct Worker *worker = userdata;
 	struct WorkerPool *pool = worker->pool;
 	struct EnforceReply reply;
-	ssize_t n = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
+	int r = worker->job ? receive_reply(worker->job, fd, &reply) : -EIO;
 
-	if (n == (ssize_t)sizeof(reply) && worker->job) {
+	if (r > 0) {
 		(void)sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
 		finish_job(TAKE_PTR(worker->job), &reply);
 		serve(pool);
-	} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
-		/* it died; on_child() clears up */
+	} else if (r < 0) {
+		/* It died, or is of no use any more; on_child() clears up. */
 		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+		(void)kill(worker->pid, SIGKILL);
 	}
 	return 0;
 }
@@ -295,24 +326,15 @@ static int start_worker(struct WorkerPool *pool)
 	return 0;
 }
 
-static int send_request(struct Worker *worker, const struct Job *job)
+static int send_order(const struct Worker *worker, const struct Job *job)
 {
-	union {
-		struct cmsghdr align;
-		char buffer[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)&job->request, sizeof(job->request)};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+	int fds[ORDER_FDS_MAX];
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &job->dirfd, sizeof(int));
-	return sendmsg(worker->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	if (!job->readings)
+		return order_send(worker->socket, &job->order, &job->dirfd, 1);
+	for (size_t i = 0; i < job->n_readings; i++)
+		fds[i] = job->readings[i].fd;
+	return order_send(worker->socket, &job->order, fds, job->n_readings);
 }
 
 /* Arms the deadline first: a request that is out is never without one. */
@@ -323,7 +345,7 @@ static int assign(struct Worker *worker, struct Job *job)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(worker->deadline, SD_EVENT_ONESHOT);
 	if (r >= 0)
-		r = send_request(worker, job);
+		r = send_order(worker, job);
 	if (r < 0) {
 		(void)sd_event_source_set_enabled(worker->deadline, SD_EVENT_OFF);
 		return r;
@@ -460,10 +482,31 @@ int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceR
 	if (!job)
 		return -ENOMEM;
 	*job = (struct Job){
-		.dirfd = dirfd, .request = *request, .done = done, .userdata = userdata};
+		.order.request = *request, .dirfd = dirfd, .done = done, .userdata = userdata};
 	queue_push(request->authorize || request->to_default ? &pool->authorizations
 							     : &pool->refusals,
 		   job);
+	serve(pool);
+	return 0;
+}
+
+int worker_pool_read(struct WorkerPool *pool, struct Reading *readings, size_t n,
+		     worker_done_t done, void *userdata)
+{
+	struct Job *job;
+
+	if (n < 1 || n > ORDER_FDS_MAX)
+		return -E2BIG;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	*job = (struct Job){.order.is_reading = true,
+			    .readings = readings,
+			    .n_readings = n,
+			    .done = done,
+			    .userdata = userdata};
+	/* behind refusals, and as few at once as authorizations: it may last as long */
+	queue_push(&pool->authorizations, job);
 	serve(pool);
 	return 0;
 }

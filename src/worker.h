@@ -5,6 +5,7 @@
 #include <systemd/sd-event.h>
 
 #include "enforce.h"
+#include "sysfs-io.h"
 
 /* Processes that write to sysfs in the place of their parent. A write may run a driver's probe,
  * and a hostile host can make that last for ever: uninterruptible, so that no signal and no thread
@@ -40,6 +41,12 @@ DEFINE_TRIVIAL_CLEANUP(struct WorkerPool *, worker_pool_free)
  * Returns 0 or -ENOMEM; then @done is not called. */
 int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceRequest *request,
 		       worker_done_t done, void *userdata);
+
+/* Has a worker read each of @readings, one or more, which must stay where they are with their
+ * descriptors open until @done; a text that one of them cannot tell is its own error. @done, its
+ * errors and the return value as above, where -E2BIG says that they are too many. */
+int worker_pool_read(struct WorkerPool *pool, struct Reading *readings, size_t n,
+		     worker_done_t done, void *userdata);
 
 /* For tools: one request, one worker, no event loop of the caller's. Returns 0 with *ret filled
  * in, or a negative errno where no worker could be started. */

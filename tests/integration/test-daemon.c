@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "authd.h"
+#include "log.h"
+#include "manager.h"
 #include "phase.h"
+#include "policy-files.h"
 #include "test.h"
 #include "testbed.h"
 
@@ -176,12 +180,18 @@ static void test_in_audit_mode_nothing_is_written(void **state)
 #define N_DEVICES 400
 #define N_DESCRIPTORS 200
 
+static int short_daemon(int argc, char **argv)
+{
+	const struct rlimit limit = {N_DESCRIPTORS, N_DESCRIPTORS};
+
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? EXIT_FAILURE : authd_main(argc, argv);
+}
+
 /* More devices than the daemon may have descriptors. */
 static void test_no_device_is_forgotten_in_a_crowd(void **state)
 {
 	struct Testbed *bed = *state;
 	char *devices[N_DEVICES];
-	struct rlimit limit, low;
 	pid_t pid;
 
 	for (int i = 0; i < N_DEVICES; i++) {
@@ -191,12 +201,7 @@ static void test_no_device_is_forgotten_in_a_crowd(void **state)
 		devices[i] = testbed_add_pci(bed, name, 0x8086, 0x10d3);
 	}
 	testbed_policy(bed, allow_nic);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	low = limit;
-	low.rlim_cur = N_DESCRIPTORS;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-	pid = testbed_start(bed, authd_main);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	pid = testbed_start(bed, short_daemon);
 	for (int i = 0; i < N_DEVICES; i++) {
 		expect_attr(bed, devices[i], "authorized", "1"); /* by READY=1 */
 		free(devices[i]);
@@ -390,6 +395,138 @@ static void test_a_device_of_usb_that_cannot_be_read_is_refused(void **state)
 	stop(pid);
 }
 
+static const char by_serial[] = "version: 1\ndefaults: { usb: deny }\nrules:\n"
+				"- { action: allow, match: { usb: { serial: good } } }\n"
+				"- { action: allow, driver: e1000e,\n"
+				"    match: { pci: { device: 0x10d3 } } }\n";
+
+/* usbcore makes who reads a string wait for a probe, and a host that for ever. */
+static void test_a_text_that_keeps_readers_waiting_delays_no_other_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *good = NULL, *bad = NULL, *nic = NULL;
+	int good_serial, bad_serial;
+	pid_t pid;
+
+	testbed_policy(bed, by_serial);
+	pid = testbed_start(bed, authd_main);
+	(void)kill(pid, SIGSTOP); /* it sees them as they are at the end */
+	good = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	bad = testbed_add_usb(bed, "1-2", "Keyboard\n");
+	umockdev_testbed_set_attribute(bed->umockdev, good, "authorized", "0\n");
+	good_serial = testbed_make_slow(bed, good, "serial");
+	bad_serial = testbed_make_slow(bed, bad, "serial");
+	nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	(void)kill(pid, SIGCONT);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, bad, "authorized", "1");
+	assert_int_equal(write(bad_serial, "bad\n", 4), 4);
+	assert_int_equal(write(good_serial, "good\n", 5), 5);
+	(void)close(bad_serial);
+	(void)close(good_serial);
+	testbed_wait_attr(bed, bad, "authorized", "0");
+	testbed_wait_attr(bed, good, "authorized", "1");
+	stop(pid);
+}
+
+/* The kernel gave it to drivers, the policy would not. */
+static void test_a_device_that_cannot_be_read_is_refused_until_it_can(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "1\n");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "builtin\n");
+	testbed_make_unreadable(bed, nic, "class");
+	pid = start(bed);
+	expect_attr(bed, nic, "authorized", "0");
+	testbed_wait_log(bed, "could not be read");
+	/* what the kernel says of that write is no decision by hand */
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	testbed_make_readable(bed, nic, "class", "0x020000\n");
+	testbed_uevent(bed, nic, "change");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	stop(pid);
+}
+
+/* acpi shows the ids of a device only while that is present. */
+static void test_a_device_that_shows_its_ids_later_is_decided_over_anew(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *port = umockdev_testbed_add_device(
+		bed->umockdev, "acpi", "PNP0501:00", NULL, "modalias", "", "authorized", "0\n",
+		"authorized_by", "default\n", "authorized_driver", "\n", NULL, NULL);
+	pid_t pid;
+
+	testbed_policy(bed,
+		       "version: 1\nrules:\n"
+		       "- { action: allow, driver: serial, match: { acpi: { hid: PNP0501 } } }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, port, "authorized", "0");
+	umockdev_testbed_set_attribute(bed->umockdev, port, "modalias", "acpi:PNP0501:\n");
+	testbed_uevent(bed, port, "change");
+	testbed_wait_attr(bed, port, "authorized", "1");
+	stop(pid);
+}
+
+/* A kernel whose probes never come back. */
+static void never_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
+{
+	(void)dirfd;
+	(void)request;
+	(void)ret;
+	(void)pause();
+}
+
+static int impatient_daemon(int argc, char **argv)
+{
+	_cleanup_manager_ struct Manager *manager = NULL;
+	struct ManagerOptions options = manager_defaults;
+	struct Policy *policy;
+
+	assert_int_equal(argc, 3);
+	log_open("impatient", false);
+	options.deadline_usec = 200000;
+	options.execute = never_execute;
+	return policy_load(argv[2], &policy) < 0 || manager_new(policy, &options, &manager) < 0 ||
+	       manager_run(manager) < 0;
+}
+
+/* Plugs devices until it is killed. */
+static pid_t start_plugging(struct Testbed *bed)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned int i = 0; i < 0xffff; i++) {
+		char name[16];
+		_cleanup_free_ char *path = NULL;
+
+		(void)snprintf(name, sizeof(name), "0000:%02x:%02x.%u", i / 256, i / 8 % 32, i % 8);
+		path = testbed_add_pci(bed, name, 0x8086, 0x10d3);
+		testbed_uevent(bed, path, "add");
+		(void)usleep(50000);
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+static void test_devices_that_keep_coming_do_not_keep_it_from_starting(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t plugger, pid;
+
+	testbed_policy(bed, allow_nic);
+	plugger = start_plugging(bed);
+	pid = testbed_start(bed, impatient_daemon);
+	testbed_wait_log(bed, "those that come from now on are plugged");
+	assert_int_equal(testbed_stop(plugger, SIGKILL), -SIGKILL);
+	stop(pid);
+}
+
 static void test_the_kernels_default_gives_back_what_the_policy_took(void **state)
 {
 	struct Testbed *bed = *state;
@@ -452,6 +589,10 @@ int main(void)
 		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),
+		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),
+		DAEMON_TEST(test_a_device_that_cannot_be_read_is_refused_until_it_can),
+		DAEMON_TEST(test_a_device_that_shows_its_ids_later_is_decided_over_anew),
+		DAEMON_TEST(test_devices_that_keep_coming_do_not_keep_it_from_starting),
 		DAEMON_TEST(test_the_kernels_default_gives_back_what_the_policy_took),
 		DAEMON_TEST(test_stopping_changes_no_device),
 		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "order.h"
 #include "test.h"
 #include "util.h"
 #include "worker.h"
@@ -203,6 +204,99 @@ static void test_stalled_authorizations_leave_workers_to_refuse(void **state)
 	assert_int_equal(f->replies[0].authorized, 0);
 }
 
+/* A file that reads as @text. */
+static int file_of(const char *text)
+{
+	int fd = memfd_create("attribute", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static void read_all(struct Fixture *f, struct Reading *readings, size_t n)
+{
+	assert_int_equal(worker_pool_read(f->pool, readings, n, on_done, f), 0);
+}
+
+static void test_attributes_are_read_each_with_its_own_error(void **state)
+{
+	struct Fixture *f = *state;
+	char page[SYSFS_TEXT_MAX + 2];
+	char *texts[4] = {NULL};
+	struct Reading readings[4];
+
+	memset(page, 'x', sizeof(page) - 1);
+	page[sizeof(page) - 1] = '\0';
+	readings[0] = (struct Reading){file_of("first\n"), 0, &texts[0]};
+	readings[1] = (struct Reading){f->dirfd, 0, &texts[1]};
+	readings[2] = (struct Reading){file_of(page), 0, &texts[2]};
+	readings[3] = (struct Reading){file_of(page + 1), 0, &texts[3]};
+	read_all(f, readings, 4);
+	run(f, 1);
+	assert_int_equal(f->replies[0].error, 0);
+	assert_string_equal(texts[0], "first");
+	assert_int_equal(readings[1].error, -EBADF);
+	/* as long as what the kernel cuts off */
+	assert_int_equal(readings[2].error, -EMSGSIZE);
+	assert_string_equal(texts[3], page + 1);
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		if (readings[i].fd != f->dirfd)
+			(void)close(readings[i].fd);
+		free(texts[i]);
+	}
+}
+
+/* Opened so that the opener does not wait, the attribute makes the reader wait. */
+static void test_an_attribute_that_is_never_told_is_given_up(void **state)
+{
+	struct Fixture *f = *state;
+	char *text = NULL;
+	int ends[2];
+	struct Reading reading = {.text = &text};
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	reading.fd = ends[0];
+	read_all(f, &reading, 1);
+	run(f, 1);
+	assert_int_equal(f->replies[0].error, -ETIME);
+	assert_int_equal(f->replies[0].step, STEP_READ);
+	assert_null(text);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+static void test_attributes_that_are_never_told_leave_workers_to_refuse(void **state)
+{
+	struct Fixture *f = *state;
+	struct Reading readings[2 * WORKERS_AUTHORIZING_MAX];
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (size_t i = 0; i < ELEMENTSOF(readings); i++) {
+		readings[i] = (struct Reading){.fd = ends[0]};
+		read_all(f, &readings[i], 1);
+	}
+	submit_request(f, "", false);
+	run(f, 1);
+	assert_int_equal(f->replies[0].error, 0);
+	assert_int_equal(f->replies[0].authorized, 0);
+	worker_pool_free(f->pool);
+	f->pool = NULL;
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+static void test_more_attributes_than_a_message_takes_are_refused(void **state)
+{
+	struct Fixture *f = *state;
+	struct Reading readings[ORDER_FDS_MAX + 1] = {0};
+
+	assert_int_equal(worker_pool_read(f->pool, readings, ORDER_FDS_MAX + 1, on_done, f),
+			 -E2BIG);
+}
+
 /* A request of a program that is gone must not be fulfilled later. Worker and starter hold the one
  * end of the pipe: the other reads the end of the file when both are dead. */
 static void test_a_worker_dies_with_its_starter(void **state)
@@ -252,6 +346,15 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalled_authorizations_leave_workers_to_refuse,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attributes_are_read_each_with_its_own_error,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_attribute_that_is_never_told_is_given_up,
+						setup_short, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_attributes_that_are_never_told_leave_workers_to_refuse, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_more_attributes_than_a_message_takes_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_worker_dies_with_its_starter, setup_none,
 						teardown),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "testbed.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -143,6 +144,29 @@ void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const cha
 	assert_int_equal(mkdir(file, 0755), 0);
 }
 
+void testbed_make_readable(struct Testbed *bed, const char *syspath, const char *attr,
+			   const char *value)
+{
+	_cleanup_free_ char *dir = real_path(bed, syspath), *file = NULL;
+
+	assert_true(asprintf(&file, "%s/%s", dir, attr) >= 0);
+	assert_int_equal(rmdir(file), 0);
+	umockdev_testbed_set_attribute(bed->umockdev, syspath, attr, value);
+}
+
+int testbed_make_slow(struct Testbed *bed, const char *syspath, const char *attr)
+{
+	_cleanup_free_ char *dir = real_path(bed, syspath), *file = NULL;
+	int fd;
+
+	assert_true(asprintf(&file, "%s/%s", dir, attr) >= 0);
+	assert_true(unlink(file) == 0 || errno == ENOENT);
+	assert_int_equal(mkfifo(file, 0644), 0);
+	fd = open(file, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 void testbed_displace(struct Testbed *bed, const char *syspath)
 {
 	_cleanup_free_ char *from = real_path(bed, syspath), *to = NULL, *link = NULL, *bus = NULL;
@@ -276,13 +300,17 @@ static int notify_socket(char *name, size_t size)
 	return fd;
 }
 
+/* Whatever else it says meanwhile, it is not waited for longer. */
 static bool await_ready(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	gint64 end = g_get_monotonic_time() + PATIENCE_MSEC * G_TIME_SPAN_MILLISECOND;
 	char message[1024];
+	gint64 left;
 	ssize_t n;
 
-	while (poll(&p, 1, PATIENCE_MSEC) > 0) {
+	while ((left = end - g_get_monotonic_time()) > 0 &&
+	       poll(&p, 1, (int)(left / G_TIME_SPAN_MILLISECOND) + 1) > 0) {
 		n = recv(fd, message, sizeof(message) - 1, 0);
 		if (n < 0)
 			return false;

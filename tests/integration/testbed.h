@@ -27,6 +27,12 @@ char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product
 void testbed_mode(struct Testbed *bed, const char *mode);
 /* Makes reads of an attribute fail, with EISDIR. */
 void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const char *attr);
+/* Undoes that: the attribute reads as @value. */
+void testbed_make_readable(struct Testbed *bed, const char *syspath, const char *attr,
+			   const char *value);
+/* Makes who reads an attribute wait. Returns a descriptor: what is written to it is read there once
+ * it is closed, by the caller. */
+int testbed_make_slow(struct Testbed *bed, const char *syspath, const char *attr);
 /* Puts the device out of its path's way, still alive, as nobody removed it. */
 void testbed_displace(struct Testbed *bed, const char *syspath);
 

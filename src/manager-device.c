@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-device.h"
+
+#include <errno.h>
+
+#include "device-read.h"
+#include "record.h"
+#include "sysfs-io.h"
+
+#define MAX_ATTEMPTS 3	/* of a request whose worker died */
+#define MAX_PENDING 128 /* requests at once: each keeps descriptors open */
+
+/* A device on its way through a worker. First what a policy asks for may have to be read there,
+ * then what was decided is written; what its record will need goes with it. */
+struct Pending {
+	struct Pending *next, **link; /* *link is this one */
+	struct Manager *manager;
+	struct Device *device;
+	struct Policy *policy; /* that is read for, or that the decision points into */
+	int dirfd;
+	unsigned attempts;
+	struct Vector readings; /* that the device's texts come from */
+	bool is_first;		/* it was not decided over before */
+	struct Decision decision;
+	struct EnforceRequest request;
+};
+
+static void look_at_waiting(struct Manager *m);
+
+/* --- what is on its way --- */
+
+static void pending_free(struct Pending *pending)
+{
+	if (!pending)
+		return;
+	*pending->link = pending->next;
+	if (pending->next)
+		pending->next->link = pending->link;
+	pending->manager->pending--;
+	readings_done(&pending->readings);
+	device_free(pending->device);
+	policy_unref(pending->policy);
+	if (pending->dirfd >= 0)
+		(void)close(pending->dirfd);
+	free(pending);
+}
+
+static struct Pending *pending_new(struct Manager *m)
+{
+	struct Pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->manager = m;
+	pending->policy = policy_ref(m->policy);
+	pending->dirfd = -1;
+	pending->next = m->first_pending;
+	pending->link = &m->first_pending;
+	if (pending->next)
+		pending->next->link = &pending->next;
+	m->first_pending = pending;
+	m->pending++;
+	return pending;
+}
+
+/* The device and the descriptor go with it. */
+static void pending_take(struct Pending *pending, struct Device **device, int *dirfd)
+{
+	pending->device = TAKE_PTR(*device);
+	pending->dirfd = take_fd(dirfd);
+}
+
+void manager_drop_pending(struct Manager *m)
+{
+	while (m->first_pending)
+		pending_free(m->first_pending);
+}
+
+/* Whether exactly this device is on its way. */
+static bool is_pending(const struct Manager *m, const struct Known *known)
+{
+	for (const struct Pending *p = m->first_pending; p; p = p->next)
+		if (p->device->dev == known->dev && p->device->ino == known->ino)
+			return true;
+	return false;
+}
+
+/* --- what is known --- */
+
+/* What is known of exactly this device, not of another at its path, or NULL. */
+static struct Known *find_exactly(struct Manager *m, const char *syspath, dev_t dev, ino_t ino)
+{
+	struct Known *known = registry_find(&m->registry, syspath);
+
+	return known && known->dev == dev && known->ino == ino ? known : NULL;
+}
+
+/* Notes a device that is still to be decided over. NULL when out of memory. */
+static struct Known *note_device(struct Manager *m, const struct Device *device)
+{
+	struct Known *known;
+
+	phase_read(&m->phase); /* a device that came after the freeze comes after its mark */
+	known = registry_add(&m->registry, device,
+			     m->is_started || phase_is_hot(&m->phase, device->ino));
+	if (known)
+		known->is_stale = true;
+	return known;
+}
+
+/* Looks again at a device that something was wanted of while it was on its way. */
+static void come_back(struct Manager *m, const char *syspath, dev_t dev, ino_t ino)
+{
+	struct Known *known = find_exactly(m, syspath, dev, ino);
+
+	if (!known || !known->is_due || is_pending(m, known))
+		return;
+	known->is_due = false;
+	(void)manager_look(syspath, m);
+}
+
+/* Forgets a device that is gone. One that its rule had no room for may come in its place; if that
+ * is gone as well, the next. */
+void manager_forget(struct Manager *m, struct Known *known)
+{
+	while (known && (known = registry_forget(&m->registry, known))) {
+		_cleanup_free_ char *path = strdup(known->syspath);
+
+		known->is_stale = true;
+		(void)manager_look(known->syspath, m);
+		if (!path || !path_queue_is_empty(&m->waiting))
+			return;
+		known = registry_find(&m->registry, path);
+		if (known && (!known->is_stale || is_pending(m, known)))
+			return;
+	}
+}
+
+void manager_sweep(struct Manager *m)
+{
+	struct Known *known;
+
+	if (!m->is_sweep_due || !path_queue_is_empty(&m->waiting))
+		return;
+	m->is_sweep_due = false;
+	do { /* from the start again, as with one device others may go */
+		known = m->registry.first;
+		while (known && known->generation == m->registry.generation)
+			known = known->next;
+		if (known)
+			manager_forget(m, known);
+	} while (known);
+}
+
+/* --- outcomes --- */
+
+static void on_done(const struct EnforceReply *reply, void *userdata);
+
+static int submit(struct Pending *pending)
+{
+	pending->attempts++;
+	return worker_pool_submit(pending->manager->pool, pending->dirfd, &pending->request,
+				  on_done, pending);
+}
+
+static void count_outcome(struct ManagerCounts *counts, const struct EnforceRequest *request,
+			  int error)
+{
+	if (error == 0 && request->to_default)
+		counts->returned++;
+	else if (error == 0 && request->authorize)
+		counts->authorized++;
+	else if (error == 0)
+		counts->refused++;
+	else if (error != -ENODEV)
+		counts->failed++;
+}
+
+static void on_done(const struct EnforceReply *reply, void *userdata)
+{
+	struct Pending *pending = userdata;
+	_cleanup_device_ struct Device *device = NULL;
+	struct Manager *m = pending->manager;
+	struct Known *known;
+
+	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
+		return;
+	count_outcome(&m->counts, &pending->request, reply->error);
+	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	device = TAKE_PTR(pending->device);
+	pending_free(pending);
+	known = find_exactly(m, device->syspath, device->dev, device->ino);
+	if (known)
+		known_note_state(known, reply->authorized, reply->authorized_driver, true);
+	come_back(m, device->syspath, device->dev, device->ino);
+	look_at_waiting(m);
+}
+
+/* Sends the request on its way; the device and the descriptor go with it. */
+static int enforce(struct Manager *m, struct Device **device, const struct Decision *decision,
+		   const struct EnforceRequest *request, int *dirfd)
+{
+	struct Pending *pending = pending_new(m);
+	int r;
+
+	if (!pending)
+		return -ENOMEM;
+	pending_take(pending, device, dirfd);
+	pending->decision = *decision;
+	pending->request = *request;
+	r = submit(pending);
+	if (r < 0)
+		pending_free(pending);
+	return r;
+}
+
+/* --- decisions --- */
+
+/* What the decision over a device depends on beside it. */
+static struct Moment moment_of(struct Manager *m, struct Known *known)
+{
+	return (struct Moment){
+		.is_hot = known->is_hot,
+		.is_frozen = phase_is_frozen(&m->phase, known->ino),
+		.admitted = registry_admitted_beside(&m->registry, known),
+	};
+}
+
+/* Whether the device stays as user space decided earlier: by hand, or in an earlier run. */
+static bool is_kept(const struct Manager *m, const struct Known *known, const struct Device *device,
+		    bool is_first)
+{
+	if (!m->options.keep_user_decisions)
+		return false;
+	return is_first ? device->authorized_by == ORIGIN_USER : known_is_by_hand(known, device);
+}
+
+/* What enforce_plan() says, and what only who knows the device's past can say. */
+static enum EnforcePlan plan(const struct Known *known, const struct Device *device,
+			     const struct Decision *decision, struct EnforceRequest *request,
+			     const char **ret_why)
+{
+	enum EnforcePlan plan = enforce_plan(device, decision, request, ret_why);
+
+	if (plan != PLAN_NOTHING)
+		return plan;
+	if (known_is_to_be_given_back(known, device, decision))
+		*request = (struct EnforceRequest){.authorize = true};
+	else if (known_may_be_given_yet(known, device, decision))
+		*request = (struct EnforceRequest){.insist = true};
+	else
+		return PLAN_NOTHING;
+	return PLAN_WRITE;
+}
+
+static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
+		  int *dirfd)
+{
+	struct Moment moment = moment_of(m, known);
+	struct EnforceRequest request;
+	struct Decision decision;
+	enum EnforcePlan what;
+	const char *why;
+
+	m->counts.devices += !known->is_decided;
+	policy_decide(m->policy, *device, &moment, &decision);
+	registry_note(&m->registry, known, *device, &decision);
+	if (m->audit && !bus_info[(*device)->bus].native) {
+		record_audit(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	}
+	what = plan(known, *device, &decision, &request, &why);
+	if (what != PLAN_NOTHING && is_kept(m, known, *device, is_first)) {
+		record_kept(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	}
+	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
+			 known->is_ours);
+	switch (what) {
+	case PLAN_NOTHING:
+		record_unchanged(*device, &decision);
+		m->counts.unchanged++;
+		return 0;
+	case PLAN_UNSUPPORTED:
+		record_unsupported(*device, &decision, why);
+		m->counts.unsupported++;
+		if ((*device)->authorized != 1)
+			return 0;
+		break;
+	case PLAN_WRITE:
+		break;
+	}
+	return enforce(m, device, &decision, &request, dirfd);
+}
+
+/* --- reading --- */
+
+/* A device of which not all could be read is not decided over. What gives it to drivers meanwhile
+ * goes by less than the policy: it is refused, and looked at again by its next event or scan.
+ * Returns @error. */
+static int refuse_unreadable(struct Manager *m, const char *syspath, int *dirfd, int error)
+{
+	static const struct Decision refusal = {.action = ACTION_DENY, .by = DECIDED_BY_FAILURE};
+	_cleanup_device_ struct Device *device = NULL;
+
+	if (error == -ENODEV || error == -ENOTSUP ||
+	    device_read_authorization(syspath, *dirfd, &device) < 0)
+		return error;
+	if (device->authorized != 1 || device_exempt(device) ||
+	    (m->audit && !bus_info[device->bus].native))
+		return error;
+	(void)note_device(m, device); /* so that what is written is no decision by hand */
+	(void)enforce(m, &device, &refusal, &(struct EnforceRequest){0}, dirfd);
+	return error;
+}
+
+/* What goes wrong with one device is logged here and is no reason to stop serving the others. */
+static void record_failure(struct Manager *m, const char *syspath, int error)
+{
+	if (error == -ENODEV) {
+		record_vanished(syspath);
+	} else if (error < 0 && error != -ENOTSUP) {
+		m->counts.failed++;
+		record_unreadable(syspath, error);
+	}
+}
+
+/* Of what was read and not decided over nothing is remembered, so that it gets another chance. */
+static int decide_or_forget(struct Manager *m, const char *syspath, bool is_first,
+			    struct Device **device, int *dirfd)
+{
+	struct Known *known = registry_find(&m->registry, syspath);
+	int r = known ? decide(m, known, is_first, device, dirfd) : -ENOMEM;
+
+	if (r < 0 && known)
+		(void)registry_forget(&m->registry, known);
+	return r;
+}
+
+static void on_read(const struct EnforceReply *reply, void *userdata);
+
+static int submit_reading(struct Pending *pending)
+{
+	pending->attempts++;
+	return worker_pool_read(pending->manager->pool, pending->readings.data, pending->readings.n,
+				on_read, pending);
+}
+
+/* What was read is complete now, or cannot be. */
+static void on_read(const struct EnforceReply *reply, void *userdata)
+{
+	struct Pending *pending = userdata;
+	struct Manager *m = pending->manager;
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = -1;
+	bool is_first = pending->is_first, is_outdated = pending->policy != m->policy;
+	int r = reply->error < 0 ? reply->error : readings_result(&pending->readings);
+
+	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS &&
+	    submit_reading(pending) == 0)
+		return;
+	device = TAKE_PTR(pending->device);
+	dirfd = take_fd(&pending->dirfd);
+	pending_free(pending);
+	if (!find_exactly(m, device->syspath, device->dev, device->ino)) {
+		r = 0; /* gone, and known to be */
+	} else if (is_outdated) {
+		r = 0; /* a policy came that may ask for more */
+		(void)manager_look(device->syspath, m);
+	} else {
+		_cleanup_free_ char *syspath = strdup(device->syspath);
+		dev_t dev = device->dev;
+		ino_t ino = device->ino;
+
+		if (r >= 0)
+			r = device_read_state(dirfd, device);
+		if (r < 0)
+			r = refuse_unreadable(m, device->syspath, &dirfd, r);
+		else
+			r = syspath ? decide_or_forget(m, syspath, is_first, &device, &dirfd)
+				    : -ENOMEM;
+		if (syspath) {
+			record_failure(m, syspath, r);
+			come_back(m, syspath, dev, ino);
+		}
+	}
+	look_at_waiting(m);
+}
+
+static int start_reading(struct Manager *m, bool is_first, struct Device **device,
+			 struct Vector *readings, int *dirfd)
+{
+	struct Pending *pending = pending_new(m);
+	int r = -ENOMEM;
+
+	if (pending) {
+		pending->is_first = is_first;
+		pending->readings = *readings;
+		*readings = (struct Vector){0};
+		r = submit_reading(pending); /* which calls nobody back yet */
+	}
+	if (r < 0) {
+		pending_free(pending);
+		return refuse_unreadable(m, (*device)->syspath, dirfd, r);
+	}
+	pending_take(pending, device, dirfd);
+	return 0;
+}
+
+/* Whether a device shows other ids than those that were decided over: acpi devices show theirs only
+ * while they are present (drivers/acpi/device_sysfs.c, create_pnp_modalias()). */
+static bool has_changed(const struct Known *known, int dirfd)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	int r;
+
+	if (!known->shown)
+		return false;
+	r = device_read(known->syspath, dirfd, NULL, &device);
+	return r < 0 ? r != -ENODEV : !known_shows(known, device);
+}
+
+/* Reads and decides over the device at @syspath. */
+static int look_at(struct Manager *m, const char *syspath)
+{
+	_cleanup_(readings_done) struct Vector readings = {0};
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = sysfs_open(syspath);
+	struct Known *known;
+	bool is_first;
+	dev_t dev;
+	ino_t ino;
+	int r;
+
+	if (dirfd < 0)
+		return dirfd;
+	r = sysfs_identity(dirfd, &dev, &ino);
+	if (r < 0)
+		return r;
+	known = find_exactly(m, syspath, dev, ino);
+	if (known) {
+		known->generation = m->registry.generation;
+		known->is_due = is_pending(m, known);
+		if (known->is_due || (!known->is_stale && !has_changed(known, dirfd)))
+			return 0;
+	}
+	is_first = !known;
+	r = device_read_without_waiting(syspath, dirfd, &m->policy->needs, &readings, &device);
+	if (r < 0)
+		return refuse_unreadable(m, syspath, &dirfd, r);
+	if (!note_device(m, device))
+		return -ENOMEM;
+	return readings.n > 0 ? start_reading(m, is_first, &device, &readings, &dirfd)
+			      : decide_or_forget(m, syspath, is_first, &device, &dirfd);
+}
+
+static void look_and_record(struct Manager *m, const char *syspath)
+{
+	record_failure(m, syspath, look_at(m, syspath));
+}
+
+static void look_at_waiting(struct Manager *m)
+{
+	char *path;
+
+	while (m->pending < MAX_PENDING && (path = path_queue_take(&m->waiting))) {
+		look_and_record(m, path);
+		free(path);
+	}
+	manager_sweep(m);
+}
+
+int manager_look(const char *syspath, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	if (m->pending < MAX_PENDING)
+		look_and_record(m, syspath);
+	else if (path_queue_add(&m->waiting, syspath) < 0)
+		record_unreadable(syspath, -ENOMEM);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "known.h"
+#include "manager.h"
+#include "path-queue.h"
+#include "phase.h"
+
+/* What becomes of one device. manager.c says when it is looked at. */
+
+struct Manager {
+	struct ManagerOptions options;
+	struct Policy *policy;
+	struct WorkerPool *pool;
+	sd_event *event;
+	struct udev *udev;
+	struct udev_monitor *monitor;
+	struct Registry registry;
+	struct Pending *first_pending;
+	unsigned pending;
+	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
+	bool audit;
+	bool is_started;   /* every device that was there was decided over once */
+	bool is_sweep_due; /* what the last scan did not see is still to be forgotten */
+	struct Phase phase;
+	struct ManagerCounts counts;
+};
+
+/* The one handler, for a device found by a scan and for one that an event told of: reads it,
+ * decides, has a worker write, and leaves a record. Where too much is on its way already, its turn
+ * comes later. Returns 0; @userdata is the manager. */
+int manager_look(const char *syspath, void *userdata);
+
+/* Forgets a device that is gone, and all that waits to be forgotten, if nothing waits to be looked
+ * at before. One that a rule had no room for may come in the place of each. */
+void manager_forget(struct Manager *m, struct Known *known);
+void manager_sweep(struct Manager *m);
+
+/* Frees what is on its way. */
+void manager_drop_pending(struct Manager *m);

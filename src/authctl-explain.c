@@ -6,6 +6,7 @@
 #include "find-device.h"
 #include "hardened.h"
 #include "log.h"
+#include "mismatch.h"
 #include "modalias.h"
 #include "modules.h"
 #include "output.h"
@@ -22,58 +23,6 @@ struct Subject {
 	char **modules; /* NULL: none, or unknown */
 	bool is_there;	/* not made up of a modalias, nor of a snapshot */
 };
-
-/* --- why a rule does not fit --- */
-
-/* What the device has where the rule wants something else: a new string, NULL when there is nothing
- * to show. */
-static char *found_instead(const struct Condition *condition, const struct Device *device)
-{
-	char *text = NULL;
-
-	switch (condition->type) {
-	case CONDITION_ID:
-		if (!device_has_id(device, condition->field))
-			return strdup("unknown");
-		return asprintf(&text, "0x%x", device->ids[condition->field]) < 0 ? NULL : text;
-	case CONDITION_NAME:
-		return device->sysname ? strdup(device->sysname) : NULL;
-	case CONDITION_MODALIAS:
-		return strdup(device->modalias ? device->modalias : "none");
-	case CONDITION_ATTRIBUTE: {
-		const char *value = device_attribute(device, condition->key);
-
-		return strdup(value ? value : "no such attribute");
-	}
-	case CONDITION_LISTED:
-		if (device->bus == BUS_ACPI)
-			return strdup(device->modalias ? device->modalias : "none");
-		return strdup(device->text_ids ? device->text_ids : "none");
-	default:
-		return NULL;
-	}
-}
-
-/* "vendor: is 0x1af4" */
-static char *mismatch_text(const struct Mismatch *mismatch, const struct Subject *subject)
-{
-	const struct Device *device = subject->device;
-	_cleanup_free_ char *found = NULL;
-	char *text;
-
-	if (!mismatch->condition) {
-		if (asprintf(&text, "%s: the device %s", mismatch->key,
-			     !streq(mismatch->key, "when") ? "is on another bus"
-			     : subject->moment.is_hot	   ? "was plugged after the start"
-							   : "was there at start") < 0)
-			return NULL;
-		return text;
-	}
-	found = found_instead(mismatch->condition, device);
-	if (!found)
-		return asprintf(&text, "%s", mismatch->key) < 0 ? NULL : text;
-	return asprintf(&text, "%s: is %s", mismatch->key, found) < 0 ? NULL : text;
-}
 
 /* --- one device --- */
 
@@ -99,7 +48,7 @@ static char *rule_outcome(const struct Subject *subject, const struct Rule *rule
 
 	if (rule != subject->decision.rule &&
 	    !rule_matches(rule, subject->device, &subject->moment, &mismatch))
-		return mismatch_text(&mismatch, subject);
+		return mismatch_text(rule, &mismatch, subject->device, &subject->moment);
 	switch (subject->decision.by) {
 	case DECIDED_BY_COUNT:
 		return strdup("fits, but admits no more devices");

@@ -182,3 +182,9 @@ bool rule_matches(const struct Rule *rule, const struct Device *device, const st
 		return false;
 	return rule->when & when || mismatch(ret, "when", NULL);
 }
+
+bool match_holds(const struct Match *match, const struct Device *device, bool gives,
+		 struct Mismatch *ret)
+{
+	return match_fits(match, device, gives, ret);
+}

@@ -20,3 +20,9 @@ struct Mismatch {
 /* Tries one rule, and says which of its keys is the first to fail. */
 bool rule_matches(const struct Rule *rule, const struct Device *device, const struct Moment *moment,
 		  struct Mismatch *ret);
+
+/* Tries a match that a rule holds, on its own. @gives: whether what fits is given to drivers that
+ * it might be kept from otherwise, as action_gives() says it of the rule, and turned round by each
+ * `not` around the match. */
+bool match_holds(const struct Match *match, const struct Device *device, bool gives,
+		 struct Mismatch *ret);

@@ -46,7 +46,7 @@ static void test_explain_names_the_key_that_failed_for_each_rule(void **state)
 	testbed_policy(bed, rules);
 	assert_int_equal(run(&out, NULL, "explain", "0000:00:01.0", "--policy", bed->policy),
 			 EXIT_DONE);
-	expect_in(out, "usb: the device is on another bus");
+	expect_in(out, "usb: is on the pci bus");
 	expect_in(out, "device: is 0x10d3");
 	expect_in(out, "nic    allow   fits, and decides");
 	expect_in(out, "1 more rule behind it were not tried");

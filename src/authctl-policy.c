@@ -9,6 +9,7 @@
 #include "modules.h"
 #include "output.h"
 #include "policy-files.h"
+#include "policy-json.h"
 #include "policy-parse.h"
 #include "policy-write.h"
 #include "view.h"
@@ -126,9 +127,15 @@ int verb_policy_show(const struct Options *options, char *const *args)
 	int r = options->root ? policy_load_from_root(options->root, &policy)
 			      : policy_load(options->policy, &policy);
 
+	struct json_object *json;
+
 	(void)args;
 	if (r < 0)
 		return EXIT_FAILED;
+	if (options->json) {
+		r = policy_to_json(policy, &json);
+		return finish(r < 0 ? r : json_print_yaml(json), "print");
+	}
 	policy_write(stdout, policy);
 	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
 }
@@ -138,12 +145,17 @@ int verb_policy_show(const struct Options *options, char *const *args)
 int verb_policy_generate(const struct Options *options, char *const *args)
 {
 	_cleanup_view_ struct View view = {0};
+	struct json_object *json;
 	int r;
 
 	(void)args;
 	r = view_open_all(&view, options);
-	if (r >= 0)
+	if (r >= 0 && options->json) {
+		r = policy_generate_json(&view, &json);
+		r = r < 0 ? r : json_print_yaml(json);
+	} else if (r >= 0) {
 		r = policy_generate(stdout, &view);
+	}
 	return finish(r, "generate");
 }
 

@@ -98,6 +98,11 @@ static size_t rewrite_for_json(char *out, uint32_t c)
 	return c >= 0x7f && is_deceptive(c) ? escape_json_code_point(out, c) : 0;
 }
 
+static size_t rewrite_for_json_yaml(char *out, uint32_t c)
+{
+	return c < 0x10000 ? rewrite_for_json(out, c) : 0;
+}
+
 static char *rewrite(const char *s, rewrite_t rewrite_one)
 {
 	const unsigned char *in = (const unsigned char *)(s ? s : "");
@@ -243,6 +248,11 @@ char *utf8_sanitize(const char *s)
 char *escape_json(const char *document)
 {
 	return rewrite(document, rewrite_for_json);
+}
+
+char *escape_json_yaml(const char *document)
+{
+	return rewrite(document, rewrite_for_json_yaml);
 }
 
 size_t escaped_width(const char *s)

@@ -20,10 +20,14 @@
  * escape_json: for a finished JSON document, which has its strings' C0 controls escaped. The other
  * deceptive characters become \uNNNN, which to a parser is the same document.
  *
+ * escape_json_yaml: the same for a reader of YAML, which knows no pair of surrogates: what is
+ * beyond U+FFFF stays as it is. Not for the words of a device.
+ *
  * All take NULL as "", return a new string that the caller frees, or NULL when out of memory. */
 char *escape_text(const char *s);
 char *utf8_sanitize(const char *s);
 char *escape_json(const char *document);
+char *escape_json_yaml(const char *document);
 
 /* What escape_text() made @s of, or NULL: it did not, or out of memory. The caller frees it. */
 char *unescape_text(const char *s);

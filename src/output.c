@@ -76,14 +76,24 @@ void json_add_string(struct json_object *object, const char *key, const char *va
 	json_object_object_add(object, key, safe ? json_object_new_string(safe) : NULL);
 }
 
-int json_print(struct json_object *object)
+static int print_escaped(struct json_object *object, char *(*escape)(const char *))
 {
 	const char *text = json_object_to_json_string_ext(
 		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-	_cleanup_free_ char *safe = text ? escape_json(text) : NULL;
+	_cleanup_free_ char *safe = text ? escape(text) : NULL;
 
 	(void)json_object_put(object);
 	if (!safe)
 		return -ENOMEM;
 	return puts(safe) >= 0 && fflush(stdout) == 0 ? 0 : -errno;
+}
+
+int json_print(struct json_object *object)
+{
+	return print_escaped(object, escape_json);
+}
+
+int json_print_yaml(struct json_object *object)
+{
+	return print_escaped(object, escape_json_yaml);
 }

@@ -31,3 +31,6 @@ void json_add_string(struct json_object *object, const char *key, const char *va
 
 /* Prints @object, ends the line, and drops the reference. Returns 0, -ENOMEM or -EIO. */
 int json_print(struct json_object *object);
+
+/* The same for a document that is to be read as YAML: escape_json_yaml(). */
+int json_print_yaml(struct json_object *object);

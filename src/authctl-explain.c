@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
-#include "chain.h"
-#include "escape.h"
+#include "device-json.h"
 #include "find-device.h"
 #include "hardened.h"
 #include "log.h"
 #include "mismatch.h"
 #include "modalias.h"
 #include "modules.h"
-#include "output.h"
 #include "protection.h"
 #include "suggest.h"
-#include "view.h"
 
 struct Subject {
 	const struct View *view;
@@ -109,18 +106,6 @@ static const char *kernel_default(const struct Device *device, char *buffer, siz
 	return buffer;
 }
 
-/* What holds the device to the outcome. */
-static const char *backend(const struct Device *device)
-{
-	if (device->authorized < 0)
-		return "none: the device has no attribute \"authorized\"";
-	if (bus_info[device->bus].native)
-		return "the bus's own \"authorized\"";
-	if (device->authorized_by == _ORIGIN_INVALID)
-		return "the older vendor attribute \"authorized\"";
-	return "the kernel's device authorization";
-}
-
 static void add_fact(struct Table *table, const char *name, const char *value)
 {
 	table_add(table, name);
@@ -153,10 +138,10 @@ static int print_text(const struct Subject *subject)
 	add_fact(&table, "Modalias:", device->modalias);
 	add_fact(&table, "Kernel's default:", kernel_default(device, buffer, sizeof(buffer)));
 	add_fact(&table, "Modules that fit:", modules);
-	if (subject->is_there) {
-		add_fact(&table, "Backend:", backend(device));
+	if (device->syspath)
+		add_fact(&table, "Backend:", backend_explain(device_backend(device)));
+	if (subject->is_there)
 		add_fact(&table, "Protection:", protection_explain(protection, device->bus));
-	}
 	add_fact(&table, "Outcome:", outcome);
 	add_fact(&table, "Why:", subject->verdict.why);
 	r = table_print(&table);
@@ -193,23 +178,13 @@ static struct json_object *rules_to_json(const struct Subject *subject)
 
 static int print_json(const struct Subject *subject)
 {
-	struct json_object *root = json_object_new_object();
-	struct json_object *modules = json_object_new_array();
-	_cleanup_free_ char *name = device_name(subject->device);
+	const struct Device *device = subject->device;
+	struct json_object *root = verdict_to_json(subject->view, device, &subject->verdict);
 	char buffer[128];
 
-	for (char **module = subject->modules; module && *module; module++)
-		(void)json_object_array_add(modules, json_object_new_string(*module));
-	json_add_string(root, "device", name);
-	json_add_string(root, "modalias", subject->device->modalias);
-	json_add_string(root, "kernel_default",
-			kernel_default(subject->device, buffer, sizeof(buffer)));
-	json_object_object_add(root, "modules", modules);
+	json_add_string(root, "kernel_default", kernel_default(device, buffer, sizeof(buffer)));
+	json_object_object_add(root, "modules", words_to_json(subject->modules));
 	json_object_object_add(root, "rules", rules_to_json(subject));
-	json_add_string(root, "backend", subject->is_there ? backend(subject->device) : NULL);
-	json_add_string(root, "outcome", subject->verdict.word);
-	json_add_string(root, "driver", subject->verdict.driver);
-	json_add_string(root, "why", subject->verdict.why);
 	return json_print(root);
 }
 
@@ -257,88 +232,4 @@ int verb_explain(const struct Options *options, char *const *args)
 	phase_moment(subject.device, &subject.moment, &view.phase);
 	subject.decision = view.decisions[inventory_number(&view.inventory, subject.device)];
 	return explain(options, &subject);
-}
-
-/* --- why --- */
-
-struct Chains {
-	const struct View *view;
-	struct Table table;
-	struct json_object *json; /* NULL: text */
-	unsigned n;
-};
-
-static int add_link(struct Chains *chains, const struct Device *device)
-{
-	_cleanup_free_ char *name = device_name(device),
-			    *description = view_describe(chains->view, device), *text = NULL;
-	struct Verdict verdict;
-	int r = view_verdict(chains->view, inventory_number(&chains->view->inventory, device),
-			     &verdict);
-
-	if (r < 0)
-		return r;
-	text = verdict_text(&verdict);
-	if (chains->json) {
-		struct json_object *object = json_object_new_object();
-
-		json_add_string(object, "device", name);
-		json_add_string(object, "driver", device->driver);
-		json_add_string(object, "verdict", text);
-		json_add_string(object, "why", verdict.why);
-		(void)json_object_array_add(chains->json, object);
-	} else {
-		table_add(&chains->table, name);
-		table_add(&chains->table, description);
-		table_add(&chains->table, device->driver);
-		table_add(&chains->table, authorized_word(device));
-		table_add(&chains->table, text);
-		table_add(&chains->table, verdict.why);
-	}
-	verdict_done(&verdict);
-	return 0;
-}
-
-static int on_end(const char *syspath, void *userdata)
-{
-	struct Chains *chains = userdata;
-	const struct Device *device = chain_device(&chains->view->inventory, syspath);
-	int r = 0;
-
-	chains->n += device != NULL;
-	for (; r >= 0 && device; device = device->parent)
-		r = add_link(chains, device);
-	return r;
-}
-
-int verb_why(const struct Options *options, char *const *args)
-{
-	static const char *const heading[] = {"DEVICE",	    "WHAT",    "DRIVER",
-					      "AUTHORIZED", "VERDICT", "WHY"};
-	_cleanup_view_ struct View view = {0};
-	_cleanup_free_ char *safe = escape_text(args[0]);
-	struct Chains chains = {.view = &view, .table.n_columns = ELEMENTSOF(heading)};
-	int r;
-
-	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
-		return EXIT_FAILED;
-	chains.json = options->json ? json_object_new_array() : NULL;
-	for (size_t i = 0; !chains.json && i < ELEMENTSOF(heading); i++)
-		table_add(&chains.table, heading[i]);
-	r = chain_find(args[0], on_end, &chains);
-	if (r >= 0 && chains.n == 0) {
-		log_error("%s: hangs on no device of a bus that policy governs", safe ? safe : "?");
-		r = -ENODEV;
-	} else if (r == -ENODEV) {
-		log_error("%s: no block device or network interface, and on no file system that is "
-			  "on "
-			  "one",
-			  safe ? safe : "?");
-	}
-	if (r < 0) {
-		table_free(&chains.table);
-		json_object_put(chains.json);
-		return r == -ENODEV ? EXIT_NO_DEVICE : finish(r, "follow the chain");
-	}
-	return finish(chains.json ? json_print(chains.json) : table_print(&chains.table), "print");
 }

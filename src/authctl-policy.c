@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include "device-json.h"
 #include "escape.h"
 #include "generate.h"
 #include "glob-match.h"
 #include "lint.h"
 #include "log.h"
 #include "modules.h"
-#include "output.h"
 #include "policy-files.h"
 #include "policy-json.h"
 #include "policy-parse.h"
 #include "policy-write.h"
-#include "view.h"
 #include "vital.h"
 
 /* --- check --- */
@@ -247,8 +246,8 @@ struct Report {
 
 static int report(struct Report *report, const struct View *view, size_t number)
 {
-	_cleanup_free_ char *name = device_name(view->inventory.devices[number]),
-			    *safe = escape_text(name);
+	const struct Device *device = view->inventory.devices[number];
+	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name);
 	struct Verdict verdict;
 	int r = safe ? view_verdict(view, number, &verdict) : -ENOMEM;
 
@@ -258,13 +257,7 @@ static int report(struct Report *report, const struct View *view, size_t number)
 	    !is_as_expected(report->options->expect, &report->expected, safe, &verdict))
 		report->differences++;
 	if (report->json) {
-		struct json_object *object = json_object_new_object();
-
-		json_add_string(object, "device", name);
-		json_add_string(object, "verdict", verdict.word);
-		json_add_string(object, "driver", verdict.driver);
-		json_add_string(object, "why", verdict.why);
-		(void)json_object_array_add(report->json, object);
+		(void)json_object_array_add(report->json, verdict_to_json(view, device, &verdict));
 	} else {
 		table_add(&report->table, name);
 		table_add(&report->table, verdict.word);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
-#include "device-read.h"
+#include "device-json.h"
 #include "find-device.h"
 #include "modules.h"
-#include "output.h"
 #include "protection.h"
-#include "sysfs-io.h"
-#include "view.h"
 
 /* One line of the list. */
 struct Row {
@@ -28,11 +25,8 @@ static void row_done(struct Row *row)
 static int row_fill(struct Row *row, const struct View *view, size_t number)
 {
 	const struct Device *device = view->inventory.devices[number];
-	_cleanup_close_ int dirfd = sysfs_open(device->syspath);
 
-	*row = (struct Row){.device = device};
-	if (dirfd >= 0)
-		row->label = device_read_label(dirfd, device->bus);
+	*row = (struct Row){.device = device, .label = view_label(view, device)};
 	row->description = view_describe(view, device);
 	return row->description ? view_verdict(view, number, &row->verdict) : -ENOMEM;
 }
@@ -77,7 +71,7 @@ static int print_list(const struct View *view)
 			add_row(&table, &row);
 	}
 	r = table_print(&table);
-	if (r < 0)
+	if (r < 0 || view->of_snapshot)
 		return r;
 	(void)putchar('\n');
 	add_heading(&table, protection_heading, ELEMENTSOF(protection_heading));
@@ -136,37 +130,13 @@ static int print_device(const struct View *view, const struct Row *row, char **m
 			 : device->authorized_driver);
 	add_fact(&table, "Verdict:", verdict);
 	add_fact(&table, "Why:", row->verdict.why);
-	add_fact(&table, "Protection:",
-		 protection_explain(view_protection(view, device->bus), device->bus));
+	if (!view->of_snapshot)
+		add_fact(&table, "Protection:",
+			 protection_explain(view_protection(view, device->bus), device->bus));
 	return table_print(&table);
 }
 
 /* --- JSON --- */
-
-static struct json_object *row_to_json(const struct Row *row)
-{
-	struct json_object *object = json_object_new_object();
-	struct json_object *verdict = json_object_new_object();
-	const struct Device *device = row->device;
-
-	json_add_string(object, "bus", bus_to_string(device->bus));
-	json_add_string(object, "name", device->sysname);
-	json_add_string(object, "syspath", device->syspath);
-	json_add_string(object, "description", isempty(row->description) ? NULL : row->description);
-	json_add_string(object, "label", row->label);
-	json_add_string(object, "modalias", device->modalias);
-	json_add_string(object, "driver", device->driver);
-	json_object_object_add(
-		object, "authorized",
-		device->authorized < 0 ? NULL : json_object_new_boolean(device->authorized));
-	json_add_string(object, "authorized_by", origin_to_string(device->authorized_by));
-	json_add_string(object, "authorized_driver", device->authorized_driver);
-	json_add_string(verdict, "action", row->verdict.word);
-	json_add_string(verdict, "driver", row->verdict.driver);
-	json_add_string(verdict, "why", row->verdict.why);
-	json_object_object_add(object, "verdict", verdict);
-	return object;
-}
 
 static int print_list_json(const struct View *view)
 {
@@ -175,11 +145,12 @@ static int print_list_json(const struct View *view)
 	struct json_object *protection = json_object_new_object();
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
-		_cleanup_(row_done) struct Row row;
+		_cleanup_(verdict_done) struct Verdict verdict;
 
-		if (row_fill(&row, view, i) < 0)
+		if (view_verdict(view, i, &verdict) < 0)
 			abort();
-		(void)json_object_array_add(devices, row_to_json(&row));
+		(void)json_object_array_add(
+			devices, verdict_to_json(view, view->inventory.devices[i], &verdict));
 	}
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		if (view_has_bus(view, bus))
@@ -192,14 +163,9 @@ static int print_list_json(const struct View *view)
 
 static int print_device_json(const struct View *view, const struct Row *row, char **modules)
 {
-	struct json_object *object = row_to_json(row);
-	struct json_object *list = json_object_new_array();
+	struct json_object *object = verdict_to_json(view, row->device, &row->verdict);
 
-	for (; modules && *modules; modules++)
-		(void)json_object_array_add(list, json_object_new_string(*modules));
-	json_object_object_add(object, "modules", list);
-	json_add_string(object, "protection",
-			protection_to_string(view_protection(view, row->device->bus)));
+	json_object_object_add(object, "modules", words_to_json(modules));
 	return json_print(object);
 }
 

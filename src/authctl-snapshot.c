@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include "device-json.h"
 #include "escape.h"
 #include "log.h"
-#include "output.h"
 #include "snapshot.h"
-#include "view.h"
 
 /* The devices that are there, with all that a snapshot holds of them, or with what @held names. */
 static int take(struct View *view, const struct Options *options, const struct Needs *held)
@@ -46,39 +45,40 @@ struct Diff {
 	unsigned n;
 };
 
-static void add_change(struct Diff *diff, const char *change, const struct Device *device,
-		       const char *key, const char *before, const char *after)
+static void add_to_json(struct Diff *diff, const char *change, const struct Device *device,
+			const char *key, struct json_object *before, struct json_object *after)
 {
-	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
-			    *old = escape_text(before), *new = escape_text(after),
-			    *safe_key = escape_text(key);
+	struct json_object *object = json_object_new_object();
 
-	diff->n++;
-	if (diff->json) {
-		struct json_object *object = json_object_new_object();
-
-		json_add_string(object, "change", change);
-		json_add_string(object, "device", name);
-		json_add_string(object, "syspath", device->syspath);
-		if (key) {
-			json_add_string(object, "key", key);
-			json_add_string(object, "before", before);
-			json_add_string(object, "after", after);
-		}
-		(void)json_object_array_add(diff->json, object);
-	} else if (key) {
-		(void)printf("changed %s %s: %s -> %s\n", safe ? safe : "?",
-			     safe_key ? safe_key : "?", before && old ? old : "none",
-			     after && new ? new : "none");
-	} else {
-		(void)printf("%s %s\n", change, safe ? safe : "?");
-	}
+	json_add_string(object, "change", change);
+	json_add_device(object, device);
+	json_add_string(object, "key", key);
+	json_object_object_add(object, "before", json_object_get(before));
+	json_object_object_add(object, "after", json_object_get(after));
+	(void)json_object_array_add(diff->json, object);
 }
 
-/* A value of the JSON form as text, or NULL. Both sides are escaped the same. */
+/* A value of the JSON form as text. */
 static const char *value_text(struct json_object *value)
 {
-	return value ? json_object_get_string(value) : NULL;
+	return value ? json_object_get_string(value) : "none";
+}
+
+static void add_change(struct Diff *diff, const char *change, const struct Device *device,
+		       const char *key, struct json_object *before, struct json_object *after)
+{
+	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
+			    *old = escape_text(value_text(before)),
+			    *new = escape_text(value_text(after)), *safe_key = escape_text(key);
+
+	diff->n++;
+	if (diff->json)
+		add_to_json(diff, change, device, key, before, after);
+	else if (key)
+		(void)printf("%s %s %s: %s -> %s\n", change, safe ? safe : "?",
+			     safe_key ? safe_key : "?", old ? old : "?", new ? new : "?");
+	else
+		(void)printf("%s %s\n", change, safe ? safe : "?");
 }
 
 static void diff_value(struct Diff *diff, const struct Device *device, const char *key,
@@ -108,7 +108,7 @@ static void diff_value(struct Diff *diff, const struct Device *device, const cha
 	if (before && after && json_object_is_type(before, json_type_object))
 		diff_objects(diff, device, before, after);
 	else if (!json_object_equal(before, after))
-		add_change(diff, "changed", device, key, value_text(before), value_text(after));
+		add_change(diff, "changed", device, key, before, after);
 }
 
 static void diff_device(struct Diff *diff, const struct Device *before, const struct Device *after)

@@ -102,8 +102,7 @@ int device_from_modalias(const char *modalias, struct Device **ret)
 	device->authorized_by = _ORIGIN_INVALID;
 	rest = modalias + strlen(bus_to_string(device->bus)) + 1;
 	device->modalias = strdup(modalias);
-	device->syspath = strdup(modalias);
-	if (!device->modalias || !device->syspath)
+	if (!device->modalias)
 		return -ENOMEM;
 	r = name_it(device, rest);
 	if (r < 0)

@@ -39,3 +39,29 @@ const char *protection_explain(enum Protection protection, enum Bus bus)
 		return "UNPROTECTED: this kernel cannot refuse a driver to a device of this bus";
 	}
 }
+
+static const char *const backends[_BACKEND_MAX][2] = {
+	[BACKEND_NONE] = {"none", "none: the device has no attribute \"authorized\""},
+	[BACKEND_BUS] = {"bus", "the bus's own \"authorized\""},
+	[BACKEND_VENDOR] = {"vendor", "the older vendor attribute \"authorized\""},
+	[BACKEND_KERNEL] = {"kernel", "the kernel's device authorization"},
+};
+
+enum Backend device_backend(const struct Device *device)
+{
+	if (device->authorized < 0)
+		return BACKEND_NONE;
+	if (bus_info[device->bus].native)
+		return BACKEND_BUS;
+	return device->authorized_by == _ORIGIN_INVALID ? BACKEND_VENDOR : BACKEND_KERNEL;
+}
+
+const char *backend_to_string(enum Backend backend)
+{
+	return backends[backend][0];
+}
+
+const char *backend_explain(enum Backend backend)
+{
+	return backends[backend][1];
+}

@@ -48,7 +48,7 @@ static void put_text(struct json_object *object, const char *key, const char *va
 	json_object_object_add(object, key, json_object_new_string(safe));
 }
 
-static void put_ids(struct json_object *object, const struct Device *device)
+struct json_object *ids_to_json(const struct Device *device)
 {
 	struct json_object *ids = json_object_new_object();
 
@@ -61,7 +61,7 @@ static void put_ids(struct json_object *object, const struct Device *device)
 			       device->ids[id->field]);
 		json_object_object_add(ids, id->attr, json_object_new_string(text));
 	}
-	json_object_object_add(object, "ids", ids);
+	return ids;
 }
 
 static int compare_attributes(const void *a, const void *b)
@@ -103,7 +103,7 @@ struct json_object *device_to_json(const struct Device *device)
 	put_text(object, "bus", bus_to_string(device->bus));
 	put_text(object, "syspath", device->syspath);
 	put_text(object, "modalias", device->modalias);
-	put_ids(object, device);
+	json_object_object_add(object, "ids", ids_to_json(device));
 	put_text(object, "listed_ids", device->text_ids);
 	put_attributes(object, device);
 	if (bus_info[device->bus].interfaces)

@@ -23,6 +23,10 @@ struct json_object *snapshot_to_json(const struct Inventory *inventory);
 /* One device of it. */
 struct json_object *device_to_json(const struct Device *device);
 
+/* Its numeric ids, of those that are known: an object of strings, "0x" and hexadecimal digits, by
+ * their names in sysfs. */
+struct json_object *ids_to_json(const struct Device *device);
+
 /* Reads the @size bytes at @text. Returns 0 with *ret, for inventory_done(); -EBADMSG with
  * *ret_problem a phrase, not escaped, that the caller frees; -ENOMEM. */
 int snapshot_parse(const char *text, size_t size, struct Inventory *ret, char **ret_problem);

@@ -3,28 +3,31 @@
 
 #include <errno.h>
 
+#include "device-read.h"
 #include "escape.h"
 #include "find-device.h"
 #include "log.h"
 #include "policy-files.h"
 #include "protection.h"
 #include "snapshot.h"
+#include "sysfs-io.h"
 #include "udev.h"
 
 /* Opens what a view needs beside a policy. */
-static int open_machine(struct View *view)
+static int open_machine(struct View *view, const struct Options *options)
 {
 	view->udev = udev_new();
 	if (!view->udev)
 		return -ENOMEM;
 	view->hwdb = udev_hwdb_new(view->udev);
 	view->mode = kernel_mode();
+	view->of_snapshot = options->snapshot;
 	return 0;
 }
 
 int view_open(struct View *view, const struct Options *options)
 {
-	int r = open_machine(view);
+	int r = open_machine(view, options);
 
 	if (r < 0)
 		return r;
@@ -58,7 +61,7 @@ static int read_devices(struct View *view, const struct Options *options, const 
 int view_open_all(struct View *view, const struct Options *options)
 {
 	_cleanup_(needs_done) struct Needs needs = {0};
-	int r = open_machine(view);
+	int r = open_machine(view, options);
 
 	if (r < 0)
 		return r;
@@ -177,6 +180,35 @@ char *view_describe(const struct View *view, const struct Device *device)
 	return udev_describe(view->hwdb, device);
 }
 
+/* Of a snapshot: the same attributes, and the same way. */
+static char *label_of_attributes(const struct Device *device)
+{
+	char *label = NULL;
+
+	for (const char *const *name = bus_info[device->bus].names; *name; name++) {
+		const char *value = device_attribute(device, *name);
+		char *longer;
+
+		if (isempty(value))
+			continue;
+		if (asprintf(&longer, "%s%s%s", label ? label : "", label ? " " : "", value) < 0)
+			break;
+		free(label);
+		label = longer;
+	}
+	return label;
+}
+
+char *view_label(const struct View *view, const struct Device *device)
+{
+	_cleanup_close_ int dirfd = -1;
+
+	if (view->of_snapshot || !device->syspath)
+		return label_of_attributes(device);
+	dirfd = sysfs_open(device->syspath);
+	return dirfd < 0 ? NULL : device_read_label(dirfd, device->bus);
+}
+
 int view_verdict(const struct View *view, size_t number, struct Verdict *ret)
 {
 	return verdict_of(view->inventory.devices[number], &view->decisions[number],
@@ -185,6 +217,8 @@ int view_verdict(const struct View *view, size_t number, struct Verdict *ret)
 
 enum Protection view_protection(const struct View *view, enum Bus bus)
 {
+	if (view->of_snapshot)
+		return _PROTECTION_INVALID;
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
 

@@ -15,6 +15,7 @@ struct View {
 	struct Decision *decisions; /* over each device, in the order of the inventory */
 	struct Phase phase;
 	enum Protection mode; /* of the kernel's device authorization */
+	bool of_snapshot;     /* the devices are not those that are there */
 };
 
 /* Reads the policy that @options name. Returns 0 or a negative errno after the log told why. The
@@ -44,10 +45,14 @@ void view_done(struct View *view);
  * of memory. */
 char *view_describe(const struct View *view, const struct Device *device);
 
+/* What the device calls itself, not escaped: a new string, or NULL. */
+char *view_label(const struct View *view, const struct Device *device);
+
 /* The verdict over the device at @number. Returns 0 or -ENOMEM. */
 int view_verdict(const struct View *view, size_t number, struct Verdict *ret);
 
-/* How far a refusal on @bus holds. */
+/* How far a refusal on @bus holds; _PROTECTION_INVALID where the devices are those of a snapshot,
+ * which does not tell. */
 enum Protection view_protection(const struct View *view, enum Bus bus);
 bool view_has_bus(const struct View *view, enum Bus bus);
 

@@ -16,6 +16,19 @@ static const char rules[] = "version: 1\n"
 			    "  driver: e1000e\n"
 			    "  match: { pci: { vendor: 0x8086 } }\n";
 
+/* What a command prints, which ends with the exit status @status, as JSON. */
+#define run_json(status, ...)                                                                      \
+	({                                                                                         \
+		_cleanup_free_ char *_out = NULL;                                                  \
+		struct json_object *_object;                                                       \
+                                                                                                   \
+		assert_int_equal(run(&_out, NULL, __VA_ARGS__, "--json"), status);                 \
+		_object = json_tokener_parse(_out);                                                \
+		if (!_object)                                                                      \
+			fail_msg("no JSON:\n%s", _out);                                            \
+		_object;                                                                           \
+	})
+
 static struct json_object *get(struct json_object *object, const char *key)
 {
 	struct json_object *value = NULL;
@@ -25,19 +38,169 @@ static struct json_object *get(struct json_object *object, const char *key)
 	return value;
 }
 
+static void expect(struct json_object *object, const char *key, const char *value)
+{
+	const char *found = json_object_get_string(get(object, key));
+
+	if (!streq_or_null(found, value))
+		fail_msg("\"%s\" is %s, not %s", key, found ? found : "null",
+			 value ? value : "null");
+}
+
+/* A usb device of which all can be read. */
+static char *add_keyboard(struct Testbed *bed, const char *product)
+{
+	unsigned char descriptors[18] = {18, 1};
+	char *usb = testbed_add_usb(bed, "1-1", product);
+
+	umockdev_testbed_set_attribute_link(bed->umockdev, usb, "driver",
+					    "../../../bus/usb/drivers/usb");
+	umockdev_testbed_set_attribute_binary(bed->umockdev, usb, "descriptors", descriptors,
+					      sizeof(descriptors));
+	return usb;
+}
+
+/* --- devices --- */
+
+static void write_file(const char *path, const char *text)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+}
+
+static char *snapshot_of(struct Testbed *bed)
+{
+	_cleanup_free_ char *out = NULL;
+	char *path;
+
+	assert_int_equal(run(&out, NULL, "snapshot", "--policy", bed->policy), EXIT_DONE);
+	assert_true(asprintf(&path, "%s/snapshot", bed->runtime_dir) > 0);
+	write_file(path, out);
+	return path;
+}
+
+/* The keys that devices have in the output of every verb. */
+static void expect_nic(struct json_object *nic, const char *backend, const char *protection)
+{
+	struct json_object *verdict = get(nic, "verdict"), *ids = get(nic, "ids");
+
+	expect(nic, "device", "pci:" NIC);
+	expect(nic, "bus", "pci");
+	expect(nic, "name", NIC);
+	assert_non_null(get(nic, "syspath"));
+	(void)get(nic, "description");
+	expect(nic, "label", NULL);
+	(void)get(nic, "modalias");
+	expect(ids, "vendor", "0x8086");
+	expect(ids, "device", "0x10d3");
+	expect(nic, "listed_ids", NULL);
+	expect(nic, "driver", NULL);
+	expect(nic, "authorized", "false");
+	(void)get(nic, "authorized_by");
+	(void)get(nic, "authorized_driver");
+	expect(nic, "backend", backend);
+	expect(nic, "protection", protection);
+	expect(verdict, "action", "allow");
+	expect(verdict, "driver", "e1000e");
+	assert_non_null(strstr(json_object_get_string(get(verdict, "why")), ":nic"));
+}
+
+static void test_a_device_has_the_same_keys_whatever_prints_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3), *snapshot = NULL;
+	struct json_object *list, *show, *explain, *why, *test;
+
+	testbed_policy(bed, rules);
+	snapshot = snapshot_of(bed);
+	list = run_json(EXIT_DONE, "list", "--policy", bed->policy);
+	expect_nic(json_object_array_get_idx(get(list, "devices"), 0), "kernel", "kernel");
+	expect(get(list, "protection"), "pci", "kernel");
+	show = run_json(EXIT_DONE, "show", NIC, "--policy", bed->policy);
+	expect_nic(show, "kernel", "kernel");
+	(void)get(show, "modules");
+	explain = run_json(EXIT_DONE, "explain", NIC, "--policy", bed->policy);
+	expect_nic(explain, "kernel", "kernel");
+	(void)get(explain, "kernel_default");
+	(void)get(explain, "modules");
+	assert_int_equal(json_object_array_length(get(explain, "rules")), 1);
+	why = run_json(EXIT_DONE, "why", nic, "--policy", bed->policy);
+	expect_nic(json_object_array_get_idx(why, 0), "kernel", "kernel");
+	expect(json_object_array_get_idx(why, 0), "chain", "1");
+	/* whether the machine of a snapshot would enforce is not in it */
+	test = run_json(EXIT_DONE, "policy", "test", "--snapshot", snapshot, "--policy",
+			bed->policy);
+	expect_nic(json_object_array_get_idx(test, 0), "kernel", NULL);
+	json_object_put(list);
+	json_object_put(show);
+	json_object_put(explain);
+	json_object_put(why);
+	json_object_put(test);
+	(void)unlink(snapshot);
+}
+
+static void test_what_changed_is_told_in_the_types_of_a_snapshot(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3),
+			    *snapshot = snapshot_of(bed), *new = NULL;
+	struct json_object *diff, *change;
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "1\n");
+	new = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	diff = run_json(EXIT_FAILED, "diff", snapshot, "--policy", bed->policy);
+	assert_int_equal(json_object_array_length(diff), 2);
+	change = json_object_array_get_idx(diff, 0);
+	expect(change, "change", "changed");
+	expect(change, "device", "pci:" NIC);
+	expect(change, "bus", "pci");
+	expect(change, "name", NIC);
+	expect(change, "syspath", nic);
+	expect(change, "key", "authorized");
+	assert_false(json_object_get_boolean(get(change, "before")));
+	assert_true(json_object_get_boolean(get(change, "after")));
+	change = json_object_array_get_idx(diff, 1);
+	expect(change, "change", "added");
+	expect(change, "device", "pci:0000:00:02.0");
+	expect(change, "key", NULL);
+	expect(change, "before", NULL);
+	expect(change, "after", NULL);
+	json_object_put(diff);
+	(void)unlink(snapshot);
+}
+
+/* The running kernel's mode, and what devices there call themselves, say nothing of another
+ * machine's devices. */
+static void test_devices_of_a_snapshot_are_told_without_the_machine(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *usb = add_keyboard(bed, "Keyboard\n"), *snapshot = snapshot_of(bed),
+			    *text = NULL;
+	struct json_object *show;
+
+	umockdev_testbed_set_attribute(bed->umockdev, usb, "product", "Mouse\n");
+	show = run_json(EXIT_DONE, "show", "usb:1-1", "--snapshot", snapshot, "--policy",
+			bed->policy);
+	expect(show, "label", "Keyboard");
+	expect(show, "backend", "bus");
+	expect(show, "protection", NULL);
+	json_object_put(show);
+	assert_int_equal(run(&text, NULL, "list", "--snapshot", snapshot, "--policy", bed->policy),
+			 EXIT_DONE);
+	assert_null(strstr(text, "PROTECTION"));
+	(void)unlink(snapshot);
+}
+
 /* --- policies --- */
 
 static void test_policies_as_json_are_policies(void **state)
 {
 	static const char *const verbs[] = {"show", "generate"};
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Key\"board*\n");
-	unsigned char descriptors[18] = {18, 1};
+	_cleanup_free_ char *keyboard = add_keyboard(bed, "Key\"board*\n");
 
-	umockdev_testbed_set_attribute_link(bed->umockdev, keyboard, "driver",
-					    "../../../bus/usb/drivers/usb");
-	umockdev_testbed_set_attribute_binary(bed->umockdev, keyboard, "descriptors", descriptors,
-					      sizeof(descriptors));
 	testbed_policy(bed, rules);
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
 		_cleanup_free_ char *out = NULL;
@@ -75,6 +238,9 @@ static void test_a_snapshot_is_json_with_the_option_and_without(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		JSON_TEST(test_a_device_has_the_same_keys_whatever_prints_it),
+		JSON_TEST(test_what_changed_is_told_in_the_types_of_a_snapshot),
+		JSON_TEST(test_devices_of_a_snapshot_are_told_without_the_machine),
 		JSON_TEST(test_policies_as_json_are_policies),
 		JSON_TEST(test_a_snapshot_is_json_with_the_option_and_without),
 	};

@@ -5,118 +5,11 @@
 #include "escape.h"
 #include "generate.h"
 #include "glob-match.h"
-#include "lint.h"
 #include "log.h"
-#include "modules.h"
 #include "policy-files.h"
 #include "policy-json.h"
 #include "policy-parse.h"
 #include "policy-write.h"
-#include "vital.h"
-
-/* --- check --- */
-
-static void print_warning(const struct Rule *rule, const char *message, void *userdata)
-{
-	_cleanup_free_ char *safe = escape_text(message), *name = escape_text(rule->name);
-
-	(void)userdata;
-	(void)printf("%s:%u: %s%s%s\n", rule->file, rule->line, name && *name ? name : "",
-		     name && *name ? ": " : "", safe ? safe : "out of memory");
-}
-
-static int load_checked(const struct Options *options, char *const *files, struct Policy **ret)
-{
-	if (files[0])
-		return policy_load_files(files, ret);
-	return options->root ? policy_load_from_root(options->root, ret) : policy_load(NULL, ret);
-}
-
-static const struct Condition *exact_id(const struct Match *match, enum IdField field)
-{
-	for (uint32_t i = 0; i < match->n_conditions; i++) {
-		const struct Condition *c = &match->conditions[i];
-
-		if (c->type == CONDITION_ID && c->field == field && c->n == 1 &&
-		    c->numbers[0].mask == UINT32_MAX)
-			return c;
-	}
-	return NULL;
-}
-
-/* The modalias of a device with the ids of @rule, of no class and no subsystem: NULL where it does
- * not name both ids. */
-static char *modalias_of_rule(const struct Rule *rule)
-{
-	const struct Condition *vendor = exact_id(&rule->match, ID_VENDOR),
-			       *device = exact_id(&rule->match, ID_DEVICE);
-	char *text = NULL;
-	int n = -1;
-
-	if (!device || (!vendor && rule->match.bus != BUS_VIRTIO))
-		return NULL;
-	if (rule->match.bus == BUS_PCI)
-		n = asprintf(&text, "pci:v%08Xd%08Xsv00000000sd00000000bc00sc00i00",
-			     vendor->numbers[0].value, device->numbers[0].value);
-	else if (rule->match.bus == BUS_VIRTIO)
-		n = asprintf(&text, "virtio:d%08Xv%08X", device->numbers[0].value,
-			     vendor ? vendor->numbers[0].value : 0);
-	return n < 0 ? NULL : text;
-}
-
-/* Rules that give a device of which no module of this kernel knows the ids. One by class may still
- * do, and so may a driver that is built in, which modules.alias does not tell. */
-static int warn_of_unknown_ids(const struct Policy *policy)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < policy_n_rules(policy); i++) {
-		const struct Rule *rule = policy_rule(policy, i);
-		_cleanup_free_ char *modalias =
-			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
-		char **modules = NULL;
-
-		if (modalias && modules_for(NULL, NULL, modalias, &modules) == 0) {
-			print_warning(rule,
-				      "no module of the running kernel knows these ids; a driver "
-				      "that is built in, or goes by the class, may",
-				      NULL);
-			n++;
-		}
-		modules_free(modules);
-	}
-	return n;
-}
-
-/* A policy for another machine says nothing about this one. */
-static bool is_for_this_machine(const struct Options *options)
-{
-	return !options->root;
-}
-
-int verb_policy_check(const struct Options *options, char *const *args)
-{
-	_cleanup_policy_ struct Policy *policy = NULL;
-	int warnings, refused = 0;
-
-	if (load_checked(options, args, &policy) < 0)
-		return EXIT_FAILED;
-	warnings = policy_lint(policy, print_warning, NULL);
-	if (warnings < 0)
-		return finish(warnings, "check");
-	if (is_for_this_machine(options)) {
-		warnings += warn_of_unknown_ids(policy);
-		refused = policy_check_vital(policy);
-	}
-	if (!is_for_this_machine(options))
-		(void)printf("not checked against a machine: its modules, and what it runs on\n");
-	(void)printf("%zu rule%s in %zu file%s, %d warning%s\n", policy_n_rules(policy),
-		     policy_n_rules(policy) == 1 ? "" : "s", policy->file_vector.n,
-		     policy->file_vector.n == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
-	if (fflush(stdout) != 0 || refused < 0)
-		return EXIT_FAILED;
-	return refused > 0 && !options->i_know ? EXIT_REFUSED : EXIT_DONE;
-}
 
 /* --- show --- */
 

@@ -17,19 +17,60 @@
 
 static const char *const policy_dirs[] = {POLICY_DIR_VENDOR, POLICY_DIR_RUNTIME, POLICY_DIR_OWNER};
 
+static void (*on_refusal)(const struct PolicyRefusal *refusal, void *userdata);
+static void *on_refusal_userdata;
+
+void policy_on_refusal(void (*callback)(const struct PolicyRefusal *refusal, void *userdata),
+		       void *userdata)
+{
+	on_refusal = callback;
+	on_refusal_userdata = userdata;
+}
+
+static void log_refusal(const struct PolicyRefusal *refusal)
+{
+	_cleanup_free_ char *file = escape_text(refusal->file),
+			    *message = escape_text(refusal->message);
+	char place[32] = "";
+
+	if (refusal->line > 0)
+		(void)snprintf(place, sizeof(place), ":%u:%u", refusal->line, refusal->column);
+	log_record(LOG_ERR, MESSAGE_ID_POLICY_REFUSED, NULL, 0, "policy refused: %s%s%s%s",
+		   file ? file : "", place, refusal->file ? ": " : "",
+		   message ? message : "out of memory");
+	if (on_refusal)
+		on_refusal(refusal, on_refusal_userdata);
+}
+
 _printf_(2, 3) static int refuse(int error, const char *format, ...)
 {
-	_cleanup_free_ char *message = NULL, *safe = NULL;
+	_cleanup_free_ char *message = NULL;
 	va_list ap;
 
 	va_start(ap, format);
 	if (vasprintf(&message, format, ap) < 0)
 		message = NULL;
 	va_end(ap);
-	safe = escape_text(message);
-	log_record(LOG_ERR, MESSAGE_ID_POLICY_REFUSED, NULL, 0, "policy refused: %s",
-		   safe ? safe : "out of memory");
+	log_refusal(&(struct PolicyRefusal){.message = message ? message : "out of memory"});
 	return error;
+}
+
+/* What the parser found. */
+static void refuse_for(const struct ParseErrors *errors, const char *root, const char *file)
+{
+	_cleanup_free_ char *path = NULL, *total = NULL;
+
+	if (asprintf(&path, "%s%s", root ? root : "", file) < 0)
+		path = NULL;
+	for (size_t i = 0; i < errors->n && i < PARSE_ERRORS_MAX; i++)
+		log_refusal(&(struct PolicyRefusal){path, errors->items[i].line,
+						    errors->items[i].column,
+						    errors->items[i].message});
+	if (errors->n <= PARSE_ERRORS_MAX)
+		return;
+	if (asprintf(&total, "%zu errors in all", errors->n) < 0)
+		total = NULL;
+	log_refusal(&(struct PolicyRefusal){.file = path, .message = total ? total : "more"});
 }
 
 /* Opens what may be trusted; says why where it may not. */
@@ -81,11 +122,7 @@ static int load_file(struct Policy *policy, const char *root, const char *file)
 	if (r < 0)
 		return r;
 	r = policy_parse(policy, file, text, size, &errors);
-	for (size_t i = 0; i < errors.n && i < PARSE_ERRORS_MAX; i++)
-		(void)refuse(r, "%s%s:%u:%u: %s", root ? root : "", file, errors.items[i].line,
-			     errors.items[i].column, errors.items[i].message);
-	if (errors.n > PARSE_ERRORS_MAX)
-		(void)refuse(r, "%s%s: %zu errors in all", root ? root : "", file, errors.n);
+	refuse_for(&errors, root, file);
 	if (r == -EBADMSG)
 		return r;
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;

@@ -23,3 +23,14 @@ int policy_load_files(char *const *files, struct Policy **ret);
 /* A file that policy_write() made of a whole policy, and that may be as large as its files
  * together: at most 64 MiB. */
 int policy_load_in_force(const char *file, struct Policy **ret);
+
+/* What is refused, and why. Strings are not escaped. */
+struct PolicyRefusal {
+	const char *file;      /* NULL where the message names what it is about */
+	unsigned line, column; /* 0 where there is no place */
+	const char *message;
+};
+
+/* Has @callback called for every refusal beside the log's record of it, until it is NULL. */
+void policy_on_refusal(void (*callback)(const struct PolicyRefusal *refusal, void *userdata),
+		       void *userdata);

@@ -221,6 +221,49 @@ static void test_policies_as_json_are_policies(void **state)
 	}
 }
 
+static void test_check_tells_errors_and_warnings_with_their_places(void **state)
+{
+	struct Testbed *bed = *state;
+	struct json_object *check, *item;
+
+	testbed_policy(bed, "version: 1\n"
+			    "rules:\n"
+			    "- { name: \"any\\e\", action: allow, match: { pci: {} } }\n"
+			    "- { action: deny, match: { pci: { vendor: 0x8086 } } }\n");
+	check = run_json(EXIT_DONE, "policy", "check", bed->policy);
+	expect(check, "rules", "2");
+	expect(check, "refused", "0");
+	expect(check, "errors", "[ ]");
+	item = json_object_array_get_idx(get(check, "files"), 0);
+	assert_string_equal(json_object_get_string(item), bed->policy);
+	assert_int_equal(json_object_array_length(get(check, "warnings")), 2);
+	item = json_object_array_get_idx(get(check, "warnings"), 0);
+	expect(item, "file", bed->policy);
+	expect(item, "line", "3");
+	expect(item, "name", "any\x1b");
+	assert_non_null(strstr(json_object_get_string(get(item, "message")), "any driver"));
+	item = json_object_array_get_idx(get(check, "warnings"), 1);
+	expect(item, "name", NULL);
+	json_object_put(check);
+	testbed_policy(bed, "version: 1\nrules:\n- { action: permit, match: { pci: {} } }\n");
+	check = run_json(EXIT_FAILED, "policy", "check", bed->policy);
+	expect(check, "rules", NULL);
+	expect(check, "refused", NULL);
+	expect(check, "warnings", "[ ]");
+	item = json_object_array_get_idx(get(check, "errors"), 0);
+	expect(item, "file", bed->policy);
+	expect(item, "line", "3");
+	expect(item, "column", "13");
+	assert_non_null(strstr(json_object_get_string(get(item, "message")), "\"permit\""));
+	json_object_put(check);
+	check = run_json(EXIT_FAILED, "policy", "check", "/nonexistent.yaml");
+	item = json_object_array_get_idx(get(check, "errors"), 0);
+	expect(item, "file", NULL);
+	expect(item, "line", NULL);
+	assert_non_null(strstr(json_object_get_string(get(item, "message")), "/nonexistent.yaml"));
+	json_object_put(check);
+}
+
 static void test_a_snapshot_is_json_with_the_option_and_without(void **state)
 {
 	struct Testbed *bed = *state;
@@ -242,6 +285,7 @@ int main(void)
 		JSON_TEST(test_what_changed_is_told_in_the_types_of_a_snapshot),
 		JSON_TEST(test_devices_of_a_snapshot_are_told_without_the_machine),
 		JSON_TEST(test_policies_as_json_are_policies),
+		JSON_TEST(test_check_tells_errors_and_warnings_with_their_places),
 		JSON_TEST(test_a_snapshot_is_json_with_the_option_and_without),
 	};
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "escape.h"
+#include "lint.h"
+#include "modules.h"
+#include "output.h"
+#include "policy-files.h"
+#include "view.h"
+#include "vital.h"
+
+struct Check {
+	struct json_object *errors, *warnings; /* NULL: text */
+	struct Policy *policy;
+	int n_warnings;
+	int refused; /* devices that the machine needs, or a negative errno */
+	bool has_machine;
+};
+
+static void check_done(struct Check *check)
+{
+	policy_unref(check->policy);
+	json_object_put(check->errors);
+	json_object_put(check->warnings);
+}
+
+/* 0 is none. */
+static void add_place(struct json_object *object, const char *key, unsigned number)
+{
+	json_object_object_add(object, key, number > 0 ? json_object_new_int64(number) : NULL);
+}
+
+static void add_error(const struct PolicyRefusal *refusal, void *userdata)
+{
+	struct Check *check = userdata;
+	struct json_object *object = json_object_new_object();
+
+	json_add_string(object, "file", refusal->file);
+	add_place(object, "line", refusal->line);
+	add_place(object, "column", refusal->column);
+	json_add_string(object, "message", refusal->message);
+	(void)json_object_array_add(check->errors, object);
+}
+
+static void print_warning(const struct Rule *rule, const char *message)
+{
+	_cleanup_free_ char *safe = escape_text(message), *name = escape_text(rule->name);
+
+	(void)printf("%s:%u: %s%s%s\n", rule->file, rule->line, name && *name ? name : "",
+		     name && *name ? ": " : "", safe ? safe : "out of memory");
+}
+
+static void on_warning(const struct Rule *rule, const char *message, void *userdata)
+{
+	struct Check *check = userdata;
+	struct json_object *object;
+
+	check->n_warnings++;
+	if (!check->warnings) {
+		print_warning(rule, message);
+		return;
+	}
+	object = json_object_new_object();
+	json_add_string(object, "file", rule->file);
+	add_place(object, "line", rule->line);
+	json_add_string(object, "name", rule->name);
+	json_add_string(object, "message", message);
+	(void)json_object_array_add(check->warnings, object);
+}
+
+static int load_checked(const struct Options *options, char *const *files, struct Policy **ret)
+{
+	if (files[0])
+		return policy_load_files(files, ret);
+	return options->root ? policy_load_from_root(options->root, ret) : policy_load(NULL, ret);
+}
+
+static const struct Condition *exact_id(const struct Match *match, enum IdField field)
+{
+	for (uint32_t i = 0; i < match->n_conditions; i++) {
+		const struct Condition *c = &match->conditions[i];
+
+		if (c->type == CONDITION_ID && c->field == field && c->n == 1 &&
+		    c->numbers[0].mask == UINT32_MAX)
+			return c;
+	}
+	return NULL;
+}
+
+/* The modalias of a device with the ids of @rule, of no class and no subsystem: NULL where it does
+ * not name both ids. */
+static char *modalias_of_rule(const struct Rule *rule)
+{
+	const struct Condition *vendor = exact_id(&rule->match, ID_VENDOR),
+			       *device = exact_id(&rule->match, ID_DEVICE);
+	char *text = NULL;
+	int n = -1;
+
+	if (!device || (!vendor && rule->match.bus != BUS_VIRTIO))
+		return NULL;
+	if (rule->match.bus == BUS_PCI)
+		n = asprintf(&text, "pci:v%08Xd%08Xsv00000000sd00000000bc00sc00i00",
+			     vendor->numbers[0].value, device->numbers[0].value);
+	else if (rule->match.bus == BUS_VIRTIO)
+		n = asprintf(&text, "virtio:d%08Xv%08X", device->numbers[0].value,
+			     vendor ? vendor->numbers[0].value : 0);
+	return n < 0 ? NULL : text;
+}
+
+/* Rules that give a device of which no module of this kernel knows the ids. One by class may still
+ * do, and so may a driver that is built in, which modules.alias does not tell. */
+static void warn_of_unknown_ids(struct Check *check)
+{
+	for (size_t i = 0; i < policy_n_rules(check->policy); i++) {
+		const struct Rule *rule = policy_rule(check->policy, i);
+		_cleanup_free_ char *modalias =
+			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
+		char **modules = NULL;
+
+		if (modalias && modules_for(NULL, NULL, modalias, &modules) == 0)
+			on_warning(rule,
+				   "no module of the running kernel knows these ids; a driver "
+				   "that is built in, or goes by the class, may",
+				   check);
+		modules_free(modules);
+	}
+}
+
+static int load(struct Check *check, const struct Options *options, char *const *files)
+{
+	int r;
+
+	policy_on_refusal(check->errors ? add_error : NULL, check);
+	r = load_checked(options, files, &check->policy);
+	policy_on_refusal(NULL, NULL);
+	return r;
+}
+
+static int judge(struct Check *check)
+{
+	int r = policy_lint(check->policy, on_warning, check);
+
+	if (r < 0)
+		return r;
+	if (check->has_machine) {
+		warn_of_unknown_ids(check);
+		check->refused = policy_check_vital(check->policy);
+	}
+	return 0;
+}
+
+static int print_json(struct Check *check)
+{
+	struct json_object *root = json_object_new_object(), *files = json_object_new_array();
+	const struct Policy *policy = check->policy;
+
+	for (size_t i = 0; policy && i < policy->file_vector.n; i++)
+		(void)json_object_array_add(
+			files, json_object_new_string(string_at(&policy->file_vector, i)));
+	json_object_object_add(root, "files", files);
+	json_object_object_add(root, "rules",
+			       policy ? json_object_new_int64((int64_t)policy_n_rules(policy))
+				      : NULL);
+	json_object_object_add(root, "errors", TAKE_PTR(check->errors));
+	json_object_object_add(root, "warnings", TAKE_PTR(check->warnings));
+	json_object_object_add(root, "refused",
+			       policy && check->has_machine && check->refused >= 0
+				       ? json_object_new_int64(check->refused)
+				       : NULL);
+	return json_print(root);
+}
+
+static int print_text(const struct Check *check)
+{
+	size_t rules = policy_n_rules(check->policy), files = check->policy->file_vector.n;
+
+	if (!check->has_machine)
+		(void)printf("not checked against a machine: its modules, and what it runs on\n");
+	(void)printf("%zu rule%s in %zu file%s, %d warning%s\n", rules, rules == 1 ? "" : "s",
+		     files, files == 1 ? "" : "s", check->n_warnings,
+		     check->n_warnings == 1 ? "" : "s");
+	return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+int verb_policy_check(const struct Options *options, char *const *args)
+{
+	/* a policy for another machine says nothing about this one */
+	_cleanup_(check_done) struct Check check = {.has_machine = !options->root};
+	int loaded, r = 0;
+
+	if (options->json) {
+		check.errors = json_object_new_array();
+		check.warnings = json_object_new_array();
+	}
+	loaded = load(&check, options, args);
+	if (loaded >= 0)
+		r = judge(&check);
+	if (r < 0)
+		return finish(r, "check");
+	if (options->json)
+		r = print_json(&check);
+	else if (loaded >= 0)
+		r = print_text(&check);
+	if (loaded < 0 || r < 0 || check.refused < 0)
+		return EXIT_FAILED;
+	return check.refused > 0 && !options->i_know ? EXIT_REFUSED : EXIT_DONE;
+}

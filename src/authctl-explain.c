@@ -2,59 +2,30 @@
 #include <errno.h>
 
 #include "device-json.h"
+#include "escape.h"
+#include "explain.h"
 #include "find-device.h"
 #include "hardened.h"
 #include "log.h"
-#include "mismatch.h"
-#include "modalias.h"
 #include "modules.h"
 #include "protection.h"
 #include "suggest.h"
 
 struct Subject {
-	const struct View *view;
-	const struct Device *device;
-	struct Moment moment;
-	struct Decision decision;
-	struct Verdict verdict;
-	char **modules; /* NULL: none, or unknown */
-	bool is_there;	/* not made up of a modalias, nor of a snapshot */
+	struct Explanation explanation;
+	struct Vector untold; /* of strings: modalias_untold() */
+	char **modules;	      /* NULL: none, or unknown */
+	bool is_there;	      /* not supposed from a modalias, nor of a snapshot */
 };
-
-/* --- one device --- */
 
 static void subject_done(struct Subject *subject)
 {
-	verdict_done(&subject->verdict);
+	explanation_done(&subject->explanation);
+	vector_done(&subject->untold);
 	modules_free(subject->modules);
 }
 
-/* The rules from the first to the one that decided, or to the last. */
-static size_t n_tried(const struct Subject *subject)
-{
-	const struct Policy *policy = subject->view->policy;
-
-	if (!subject->decision.rule)
-		return policy_n_rules(policy);
-	return (size_t)(subject->decision.rule - policy_rule(policy, 0)) + 1;
-}
-
-static char *rule_outcome(const struct Subject *subject, const struct Rule *rule)
-{
-	struct Mismatch mismatch;
-
-	if (rule != subject->decision.rule &&
-	    !rule_matches(rule, subject->device, &subject->moment, &mismatch))
-		return mismatch_text(rule, &mismatch, subject->device, &subject->moment);
-	switch (subject->decision.by) {
-	case DECIDED_BY_COUNT:
-		return strdup("fits, but admits no more devices");
-	case DECIDED_BY_FREEZE:
-		return strdup("fits, but admits none after the freeze");
-	default:
-		return strdup("fits, and decides");
-	}
-}
+/* --- text --- */
 
 static char *place_of(const struct Rule *rule)
 {
@@ -63,10 +34,11 @@ static char *place_of(const struct Rule *rule)
 	return asprintf(&text, "%s:%u", rule->file, rule->line) < 0 ? NULL : text;
 }
 
-static void print_rules(const struct Subject *subject)
+static void print_rules(const struct Explanation *explanation)
 {
 	struct Table table = {.n_columns = 4};
-	size_t n = n_tried(subject), all = policy_n_rules(subject->view->policy);
+	const struct Tried *tried = explanation->tried.data;
+	size_t n = explanation->tried.n, all = policy_n_rules(explanation->view->policy);
 
 	if (all == 0) {
 		(void)printf("\nThe policy has no rules.\n");
@@ -78,13 +50,12 @@ static void print_rules(const struct Subject *subject)
 	table_add(&table, "ACTION");
 	table_add(&table, "OUTCOME");
 	for (size_t i = 0; i < n; i++) {
-		const struct Rule *rule = policy_rule(subject->view->policy, i);
-		_cleanup_free_ char *place = place_of(rule), *outcome = rule_outcome(subject, rule);
+		_cleanup_free_ char *place = place_of(tried[i].rule);
 
 		table_add(&table, place);
-		table_add(&table, rule->name);
-		table_add(&table, action_to_string(rule->action));
-		table_add(&table, outcome);
+		table_add(&table, tried[i].rule->name);
+		table_add(&table, action_to_string(tried[i].rule->action));
+		table_add(&table, tried[i].outcome);
 	}
 	(void)table_print(&table);
 	if (n < all)
@@ -92,10 +63,13 @@ static void print_rules(const struct Subject *subject)
 			     all - n == 1 ? "" : "s");
 }
 
-static const char *kernel_default(const struct Device *device, char *buffer, size_t size)
+static const char *kernel_default(const struct Explanation *explanation, char *buffer, size_t size)
 {
+	const struct Device *device = explanation->device;
 	const char *driver;
 
+	if (explanation->modalias && !supposed_hardened_is_known(explanation->modalias))
+		return "unknown from a modalias that does not tell all the ids it goes by";
 	if (bus_info[device->bus].native)
 		return "the bus's own: all devices";
 	if (!hardened_find(device, &driver))
@@ -121,115 +95,205 @@ static char *join(char **words)
 	return join_words((const char *const *)words, n);
 }
 
+/* "allow e1000e, or deny" */
+static char *verdicts_text(const struct Explanation *explanation)
+{
+	const struct Verdict *verdicts = explanation->verdicts.data;
+	_cleanup_free_ char *text = strdup("");
+
+	for (size_t i = 0; text && i < explanation->verdicts.n; i++) {
+		_cleanup_free_ char *one = verdict_text(&verdicts[i]);
+		char *longer;
+
+		if (!one || asprintf(&longer, "%s%s%s", text, i > 0 ? ", or " : "", one) < 0)
+			return NULL;
+		free(text);
+		text = longer;
+	}
+	return TAKE_PTR(text);
+}
+
+/* Why the verdict is what it is, or what it depends on. */
+static char *reason(const struct Explanation *explanation)
+{
+	const struct Verdict *verdict = explanation_verdict(explanation);
+	_cleanup_free_ char *keys = NULL;
+	char *text;
+
+	if (verdict)
+		return strdup(verdict->why);
+	keys = join_words(explanation->depends_on.data, explanation->depends_on.n);
+	if (!keys || asprintf(&text, "depends on %s: unknown from a modalias", keys) < 0)
+		return NULL;
+	return text;
+}
+
 static int print_text(const struct Subject *subject)
 {
+	const struct Explanation *explanation = &subject->explanation;
 	struct Table table = {.n_columns = 2};
-	const struct Device *device = subject->device;
-	_cleanup_free_ char *name = device_name(device),
-			    *description = view_describe(subject->view, device),
+	const struct Device *device = explanation->device;
+	const struct Modalias *modalias = explanation->modalias;
+	_cleanup_free_ char *name = modalias ? NULL : device_name(device),
+			    *description = view_describe(explanation->view, device),
+			    *untold = join_words(subject->untold.data, subject->untold.n),
 			    *modules = join(subject->modules),
-			    *outcome = verdict_text(&subject->verdict);
-	enum Protection protection = view_protection(subject->view, device->bus);
+			    *outcome = verdicts_text(explanation), *why = reason(explanation);
+	enum Protection protection = view_protection(explanation->view, device->bus);
 	char buffer[128];
 	int r;
 
 	add_fact(&table, "Device:", name);
 	add_fact(&table, "What:", description);
 	add_fact(&table, "Modalias:", device->modalias);
-	add_fact(&table, "Kernel's default:", kernel_default(device, buffer, sizeof(buffer)));
+	if (modalias)
+		add_fact(&table, "Unknown from it:", untold);
+	add_fact(&table, "Kernel's default:", kernel_default(explanation, buffer, sizeof(buffer)));
 	add_fact(&table, "Modules that fit:", modules);
-	if (device->syspath)
+	if (!modalias)
 		add_fact(&table, "Backend:", backend_explain(device_backend(device)));
 	if (subject->is_there)
 		add_fact(&table, "Protection:", protection_explain(protection, device->bus));
 	add_fact(&table, "Outcome:", outcome);
-	add_fact(&table, "Why:", subject->verdict.why);
+	add_fact(&table, "Why:", why);
 	r = table_print(&table);
 	if (r < 0)
 		return r;
-	print_rules(subject);
+	print_rules(explanation);
 	return fflush(stdout) == 0 ? 0 : -errno;
 }
 
-static struct json_object *rules_to_json(const struct Subject *subject)
+/* --- JSON --- */
+
+static struct json_object *rules_to_json(const struct Explanation *explanation)
 {
 	struct json_object *list = json_object_new_array();
-	const struct Rule *decided = subject->decision.rule;
+	const struct Tried *tried = explanation->tried.data;
 
-	for (size_t i = 0; i < n_tried(subject); i++) {
-		const struct Rule *rule = policy_rule(subject->view->policy, i);
+	for (size_t i = 0; i < explanation->tried.n; i++) {
 		struct json_object *object = json_object_new_object();
-		struct Mismatch mismatch = {0};
-		bool fits = (decided && rule == decided) ||
-			    rule_matches(rule, subject->device, &subject->moment, &mismatch);
-		_cleanup_free_ char *outcome = rule_outcome(subject, rule);
+		const struct Rule *rule = tried[i].rule;
 
 		json_add_string(object, "file", rule->file);
 		json_object_object_add(object, "line", json_object_new_int64(rule->line));
 		json_add_string(object, "name", rule->name);
 		json_add_string(object, "action", action_to_string(rule->action));
-		json_object_object_add(object, "fits", json_object_new_boolean(fits));
-		json_add_string(object, "failed_key", mismatch.key);
-		json_add_string(object, "outcome", outcome);
+		json_object_object_add(object, "fits",
+				       tried[i].fits == ANSWER_MAYBE
+					       ? NULL
+					       : json_object_new_boolean(tried[i].fits));
+		json_add_string(object, "failed_key", tried[i].failed_key);
+		json_add_string(object, "outcome", tried[i].outcome);
 		(void)json_object_array_add(list, object);
 	}
 	return list;
 }
 
+static struct json_object *possible_to_json(const struct Explanation *explanation)
+{
+	struct json_object *list = json_object_new_array();
+	const struct Verdict *verdicts = explanation->verdicts.data;
+
+	for (size_t i = 0; i < explanation->verdicts.n; i++)
+		(void)json_object_array_add(list, outcome_to_json(&verdicts[i]));
+	return list;
+}
+
+static struct json_object *keys_to_json(const struct Vector *keys)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < keys->n; i++)
+		(void)json_object_array_add(list, json_object_new_string(string_at(keys, i)));
+	return list;
+}
+
 static int print_json(const struct Subject *subject)
 {
-	const struct Device *device = subject->device;
-	struct json_object *root = verdict_to_json(subject->view, device, &subject->verdict);
+	const struct Explanation *explanation = &subject->explanation;
+	const struct Verdict *verdict = explanation_verdict(explanation);
+	_cleanup_free_ char *why = reason(explanation);
+	struct Verdict none = {.why = why};
+	struct json_object *root =
+		verdict_to_json(explanation->view, explanation->device, verdict ? verdict : &none);
 	char buffer[128];
 
-	json_add_string(root, "kernel_default", kernel_default(device, buffer, sizeof(buffer)));
+	json_object_object_add(root, "possible", possible_to_json(explanation));
+	json_object_object_add(root, "depends_on", keys_to_json(&explanation->depends_on));
+	json_object_object_add(root, "unknown", keys_to_json(&subject->untold));
+	json_add_string(root, "kernel_default",
+			kernel_default(explanation, buffer, sizeof(buffer)));
 	json_object_object_add(root, "modules", words_to_json(subject->modules));
-	json_object_object_add(root, "rules", rules_to_json(subject));
+	json_object_object_add(root, "rules", rules_to_json(explanation));
 	return json_print(root);
 }
 
-static int explain(const struct Options *options, struct Subject *subject)
-{
-	int r = verdict_of(subject->device, &subject->decision,
-			   subject->view->mode == PROTECTION_AUDIT, &subject->verdict);
+/* --- the verb --- */
 
-	if (r < 0)
-		return finish(r, "explain");
-	if (subject->device->modalias &&
-	    modules_for(NULL, NULL, subject->device->modalias, &subject->modules) < 0)
+static int print(const struct Options *options, struct Subject *subject)
+{
+	const char *modalias = subject->explanation.device->modalias;
+
+	if (modalias && modules_for(NULL, NULL, modalias, &subject->modules) < 0)
 		subject->modules = NULL;
 	return finish(options->json ? print_json(subject) : print_text(subject), "print");
 }
 
-static int explain_modalias(const struct Options *options, const struct View *view,
-			    const struct Device *device)
+static int explain_supposed(const struct Options *options, const struct View *view,
+			    const struct Modalias *modalias)
 {
-	_cleanup_(subject_done) struct Subject subject = {.view = view, .device = device};
+	_cleanup_(subject_done) struct Subject subject = {
+		.explanation = {.view = view, .device = modalias->device, .modalias = modalias}};
+	int r = explain_modalias(&subject.explanation);
 
-	policy_decide(view->policy, device, NULL, &subject.decision);
-	return explain(options, &subject);
+	if (r == 0)
+		r = modalias_untold(modalias, &subject.untold);
+	if (r < 0)
+		return finish(r, "explain");
+	log_info("no device is called so; taken for a modalias");
+	return print(options, &subject);
+}
+
+static int explain_found(const struct Options *options, const struct View *view,
+			 const struct Device *device)
+{
+	_cleanup_(subject_done) struct Subject subject = {
+		.explanation = {.view = view, .device = device}, .is_there = !options->snapshot};
+	size_t number = inventory_number(&view->inventory, device);
+	struct Moment moment = {0};
+	int r;
+
+	phase_moment(device, &moment, (void *)&view->phase);
+	r = explain_device(&subject.explanation, &view->decisions[number], &moment);
+	return r < 0 ? finish(r, "explain") : print(options, &subject);
+}
+
+static int refuse_modalias(const char *typed)
+{
+	_cleanup_free_ char *safe = escape_text(typed);
+
+	log_error("%s: no device is called so, and it is no modalias: of this bus one is %s",
+		  safe ? safe : "?", modalias_form(typed));
+	return EXIT_USAGE;
 }
 
 int verb_explain(const struct Options *options, char *const *args)
 {
+	_cleanup_(modalias_done) struct Modalias modalias = {0};
 	_cleanup_view_ struct View view = {0};
-	_cleanup_device_ struct Device *made_up = NULL;
-	_cleanup_(subject_done) struct Subject subject = {.view = &view};
+	const struct Device *device;
 	int r;
 
 	if (view_open(&view, options) < 0)
 		return EXIT_FAILED;
 	/* the name of a device goes before a modalias */
-	if (!view_has(&view, options, args[0]) && device_from_modalias(args[0], &made_up) == 0 &&
-	    (made_up->have_ids || made_up->bus >= BUS_ACPI)) {
-		log_info("no device is called so; taken for a modalias");
-		return explain_modalias(options, &view, made_up);
+	if (!view_has(&view, options, args[0])) {
+		r = modalias_parse(args[0], &modalias);
+		if (r == 0)
+			return explain_supposed(options, &view, &modalias);
+		if (r == -EINVAL && modalias_is_meant(args[0]))
+			return refuse_modalias(args[0]);
 	}
-	r = view_find(&view, options, args[0], &subject.device);
-	if (r < 0)
-		return exit_status_of(r);
-	subject.is_there = !options->snapshot;
-	phase_moment(subject.device, &subject.moment, &view.phase);
-	subject.decision = view.decisions[inventory_number(&view.inventory, subject.device)];
-	return explain(options, &subject);
+	r = view_find(&view, options, args[0], &device);
+	return r < 0 ? exit_status_of(r) : explain_found(options, &view, device);
 }

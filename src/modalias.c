@@ -3,13 +3,14 @@
 
 #include <errno.h>
 
-/* A field of a modalias: what stands before it, how many hexadecimal digits it has at least, and
- * which id it is; class codes come in parts. */
+/* A field of a modalias: what stands before it, how many hexadecimal digits it has, and which id it
+ * is; class codes come in parts. */
 struct Field {
 	const char *tag;
 	unsigned digits;
-	int id; /* enum IdField; -1: of no interest */
+	int id; /* enum IdField; -1: none that a device is matched by */
 	unsigned shift;
+	bool of_interface; /* usb: not of the device; all of these may be left out */
 };
 
 static const struct Field pci_fields[] = {
@@ -32,83 +33,287 @@ static const struct Field virtio_fields[] = {
 static const struct Field usb_fields[] = {
 	{"v", 4, ID_VENDOR},
 	{"p", 4, ID_DEVICE},
+	{"d", 4, -1},
+	{"dc", 2, -1},
+	{"dsc", 2, -1},
+	{"dp", 2, -1},
+	{"ic", 2, -1, .of_interface = true},
+	{"isc", 2, -1, .of_interface = true},
+	{"ip", 2, -1, .of_interface = true},
+	{"in", 2, -1, .of_interface = true},
 	{NULL},
 };
 
-static const struct Field *const fields_of[_BUS_MAX] = {
-	[BUS_PCI] = pci_fields,
-	[BUS_VIRTIO] = virtio_fields,
-	[BUS_USB] = usb_fields,
+#define FIELDS                                                                                     \
+	", each X an upper-case hexadecimal digit, or * for the digits of a field that is not "    \
+	"known and, at the end, for all that follows"
+
+static const struct {
+	const struct Field *fields;
+	const char *form;
+} forms[_BUS_MAX] = {
+	[BUS_PCI] = {pci_fields, "pci:vXXXXXXXXdXXXXXXXXsvXXXXXXXXsdXXXXXXXXbcXXscXXiXX" FIELDS},
+	[BUS_VIRTIO] = {virtio_fields, "virtio:dXXXXXXXXvXXXXXXXX" FIELDS},
+	[BUS_USB] = {usb_fields, "usb:vXXXXpXXXXdXXXXdcXXdscXXdpXX" FIELDS},
+	[BUS_THUNDERBOLT] = {NULL, "nothing, as devices of this bus have none"},
+	[BUS_ACPI] = {NULL, "acpi: and ids, a colon behind each, and * where there may be more"},
+	[BUS_PNP] = {NULL, "pnp:d and an id"},
+	[BUS_PLATFORM] = {NULL, "platform: and a name, and * where it may go on"},
 };
 
-/* Reads the fields as far as they are well formed: a person may have left out the rest. */
-static void read_fields(const char *s, const struct Field *fields, struct Device *device)
-{
-	for (const struct Field *field = fields; field->tag; field++) {
-		char digits[9] = "";
-		uint32_t value;
+/* --- ids in fields --- */
 
-		s = startswith(s, field->tag);
-		if (!s)
-			return;
-		memcpy(digits, s, strnlen(s, field->digits));
-		if (strspn(digits, "0123456789ABCDEFabcdef") != field->digits ||
-		    parse_sysfs_hex(digits, &value) < 0)
-			return;
-		device->ids[field->id] |= value << field->shift;
-		if (field->shift == 0)
-			device->have_ids |= 1U << field->id;
-		s += field->digits;
-	}
+struct Reader {
+	const char *s; /* what is left */
+	unsigned wild; /* bits of ids of which not all is told */
+	bool ends_wild;
+	bool in_interface;
+};
+
+/* usb: a range of revisions is a pattern, "d01[0-4]*". */
+static bool skip_pattern(struct Reader *reader)
+{
+	size_t n = strspn(reader->s, "0123456789ABCDEF[-]*");
+
+	if (strcspn(reader->s, "[*") >= n)
+		return false;
+	reader->s += n;
+	return true;
 }
 
-static enum Bus bus_of(const char *modalias)
+/* Returns whether there is a value; the reader is behind it then, and *ret_is_known tells whether
+ * it is one that is told. */
+static bool read_value(struct Reader *reader, const struct Field *field, uint32_t *ret,
+		       bool *ret_is_known)
+{
+	char digits[9] = "";
+
+	*ret_is_known = strspn(reader->s, "0123456789ABCDEF") == field->digits;
+	if (*ret_is_known) {
+		memcpy(digits, reader->s, field->digits);
+		reader->s += field->digits;
+		return parse_sysfs_hex(digits, ret) == 0;
+	}
+	if (field->id < 0 && !field->of_interface && field->digits == 4)
+		return skip_pattern(reader);
+	if (*reader->s != '*')
+		return false;
+	reader->s++;
+	return true;
+}
+
+static int read_field(struct Reader *reader, const struct Field *field, struct Modalias *modalias)
+{
+	struct Device *device = modalias->device;
+	const char *value = startswith(reader->s, field->tag);
+	size_t before;
+	uint32_t number = 0;
+	bool is_known;
+
+	if (!value)
+		return -EINVAL;
+	before = modalias->known + (size_t)(value - reader->s);
+	reader->s = value;
+	if (!read_value(reader, field, &number, &is_known))
+		return -EINVAL;
+	reader->ends_wild = reader->s[-1] == '*';
+	reader->in_interface = field->of_interface;
+	if (field->of_interface)
+		return 0;
+	if (modalias->is_whole)
+		modalias->known = before + (is_known ? field->digits : 0);
+	modalias->is_whole = modalias->is_whole && is_known;
+	if (field->id < 0)
+		return 0;
+	device->ids[field->id] |= number << field->shift;
+	device->have_ids |= 1U << field->id;
+	if (!is_known)
+		reader->wild |= 1U << field->id;
+	return 0;
+}
+
+/* What a wildcard at the end stands for is not told; without one nothing may be missing. */
+static int leave_out(struct Reader *reader, const struct Field *field, struct Modalias *modalias)
+{
+	bool may_end = field->of_interface && !reader->in_interface;
+
+	if (!reader->ends_wild && !may_end)
+		return -EINVAL;
+	if (field->id >= 0)
+		reader->wild |= 1U << field->id;
+	if (!field->of_interface)
+		modalias->is_whole = false;
+	return 0;
+}
+
+static int read_fields(const char *s, const struct Field *fields, struct Modalias *modalias)
+{
+	struct Device *device = modalias->device;
+	struct Reader reader = {.s = s};
+
+	for (const struct Field *field = fields; field->tag; field++) {
+		int r;
+
+		if (streq(reader.s, "*")) {
+			reader.ends_wild = true;
+			reader.s++;
+		}
+		r = *reader.s ? read_field(&reader, field, modalias)
+			      : leave_out(&reader, field, modalias);
+
+		if (r < 0)
+			return r;
+	}
+	/* modules' always end in one */
+	if (*reader.s && !streq(reader.s, "*"))
+		return -EINVAL;
+	device->have_ids &= ~reader.wild;
+	for (int id = 0; id < _ID_FIELD_MAX; id++)
+		if (!device_has_id(device, (enum IdField)id))
+			device->ids[id] = 0;
+	return 0;
+}
+
+/* --- ids as text --- */
+
+static bool is_id(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] >= 0x7f || strchr("*?[]\\:", s[i]))
+			return false;
+	return len > 0;
+}
+
+static int read_acpi(const char *s, struct Modalias *modalias)
+{
+	const char *start = s;
+
+	for (const char *end; (end = strchr(s, ':')); s = end + 1)
+		if (!is_id(s, (size_t)(end - s)))
+			return -EINVAL;
+	if (s == start || (*s && !streq(s, "*")))
+		return -EINVAL;
+	modalias->known += (size_t)(s - start);
+	modalias->is_whole = !*s;
+	modalias->device->modalias[modalias->known] = '\0'; /* a wildcard is no id */
+	return 0;
+}
+
+/* It may list more. */
+static int read_pnp(const char *s, struct Modalias *modalias)
+{
+	struct Device *device = modalias->device;
+	const char *id = startswith(s, "d");
+	size_t len = id ? strcspn(id, "*") : 0;
+
+	if (!id || !is_id(id, len) || (id[len] && !streq(id + len, "*")))
+		return -EINVAL;
+	device->text_ids = strdup(id);
+	if (!device->text_ids)
+		return -ENOMEM;
+	device->text_ids[len] = '\0';
+	modalias->is_whole = false;
+	return 0;
+}
+
+/* The device is called by it, or by it and a number: drivers/base/platform.c. */
+static int read_platform(const char *s, struct Modalias *modalias)
+{
+	size_t len = strcspn(s, "*");
+
+	if (len == 0 || (s[len] && !streq(s + len, "*")))
+		return -EINVAL;
+	modalias->device->sysname[len] = '\0';
+	modalias->known += len;
+	modalias->is_whole = !s[len];
+	return 0;
+}
+
+/* --- all buses --- */
+
+static enum Bus bus_of(const char *s, const char **ret_rest)
 {
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
-		const char *rest = startswith(modalias, bus_to_string(bus));
+		const char *rest = startswith(s, bus_to_string(bus));
 
-		if (rest && *rest == ':')
+		if (rest && *rest == ':') {
+			*ret_rest = rest + 1;
 			return bus;
+		}
 	}
 	return _BUS_INVALID;
 }
 
-/* pnp: one id, as "pnp:dPNP0501". */
-static int name_it(struct Device *device, const char *rest)
-{
-	const char *id = device->bus == BUS_PNP ? startswith(rest, "d") : NULL;
-
-	if (id) {
-		device->text_ids = strdup(id);
-		if (!device->text_ids)
-			return -ENOMEM;
-	}
-	device->sysname = strdup(rest);
-	return device->sysname ? 0 : -ENOMEM;
-}
-
-int device_from_modalias(const char *modalias, struct Device **ret)
+static int new_device(enum Bus bus, const char *s, const char *rest, struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = calloc(1, sizeof(*device));
-	const char *rest;
-	int r;
 
 	if (!device)
 		return -ENOMEM;
-	device->bus = bus_of(modalias);
-	if (device->bus == _BUS_INVALID)
-		return -EINVAL;
+	device->bus = bus;
 	device->authorized = -1;
 	device->authorized_by = _ORIGIN_INVALID;
-	rest = modalias + strlen(bus_to_string(device->bus)) + 1;
-	device->modalias = strdup(modalias);
-	if (!device->modalias)
+	device->modalias = strdup(s);
+	/* what the host calls it is not told, but for a platform device */
+	device->sysname = strdup(bus == BUS_PLATFORM ? rest : "");
+	if (!device->modalias || !device->sysname)
 		return -ENOMEM;
-	r = name_it(device, rest);
-	if (r < 0)
-		return r;
-	if (fields_of[device->bus])
-		read_fields(rest, fields_of[device->bus], device);
 	*ret = TAKE_PTR(device);
 	return 0;
+}
+
+int modalias_parse(const char *s, struct Modalias *ret)
+{
+	_cleanup_(modalias_done) struct Modalias modalias = {.is_whole = true};
+	const char *rest;
+	enum Bus bus = bus_of(s, &rest);
+	int r;
+
+	if (bus == _BUS_INVALID)
+		return -EINVAL;
+	r = new_device(bus, s, rest, &modalias.device);
+	if (r < 0)
+		return r;
+	modalias.known = (size_t)(rest - s);
+	if (forms[bus].fields)
+		r = read_fields(rest, forms[bus].fields, &modalias);
+	else if (bus == BUS_ACPI)
+		r = read_acpi(rest, &modalias);
+	else if (bus == BUS_PNP)
+		r = read_pnp(rest, &modalias);
+	else if (bus == BUS_PLATFORM)
+		r = read_platform(rest, &modalias);
+	else
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	*ret = modalias;
+	modalias.device = NULL;
+	return 0;
+}
+
+void modalias_done(struct Modalias *modalias)
+{
+	device_free(modalias->device);
+	modalias->device = NULL;
+}
+
+const char *modalias_form(const char *s)
+{
+	const char *rest;
+	enum Bus bus = bus_of(s, &rest);
+
+	return bus == _BUS_INVALID ? NULL : forms[bus].form;
+}
+
+bool modalias_is_meant(const char *s)
+{
+	const char *rest;
+	enum Bus bus = bus_of(s, &rest);
+
+	if (bus == BUS_PNP)
+		return *rest == 'd';
+	if (bus == BUS_ACPI) /* a name ends in a colon and a number */
+		return *rest && !strchr(rest, ':');
+	return bus != _BUS_INVALID && forms[bus].fields && startswith(rest, forms[bus].fields->tag);
 }

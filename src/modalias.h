@@ -3,7 +3,25 @@
 
 #include "device.h"
 
-/* A device as far as @modalias tells of it: its bus and ids; pnp and platform devices are named by
- * it. Formats: scripts/mod/file2alias.c of the kernel. Returns 0 and a device that the caller
- * frees; -EINVAL for a modalias of no governed bus; -ENOMEM. */
-int device_from_modalias(const char *modalias, struct Device **ret);
+/* What a modalias tells of a device that is not there. */
+struct Modalias {
+	/* Its bus, those of its ids that are told, and the modalias. It has no path, and no name
+	 * unless it is a platform device, whose name begins so. */
+	struct Device *device;
+	size_t known;  /* bytes of the modalias that the device's own begins with */
+	bool is_whole; /* they are all of it, without a wildcard */
+};
+
+/* Reads @s, as devices have it in sysfs (usb: as their interfaces have it, which may be left out),
+ * or with wildcards, as modules have it: scripts/mod/file2alias.c of the kernel, and the functions
+ * of the buses that make MODALIAS of a uevent. Returns 0, and the caller calls modalias_done();
+ * -EINVAL where it is not of the form of its bus; -ENOMEM. */
+int modalias_parse(const char *s, struct Modalias *ret);
+void modalias_done(struct Modalias *modalias);
+
+/* The form that a modalias beginning like @s has, for people, a static string; NULL where it begins
+ * like that of no governed bus. */
+const char *modalias_form(const char *s);
+
+/* Whether @s begins like a modalias and like the name of no device: "pci:v", but not "pci:0". */
+bool modalias_is_meant(const char *s);

@@ -189,16 +189,25 @@ static void try_escapes(const char *s)
 		check((unsigned char)*c >= ' ' && *c != 0x7f);
 }
 
-/* A modalias is the device's whole, or no device. */
+/* A modalias is well formed to its end, or no device. */
 static void try_modalias(const char *s)
 {
-	_cleanup_device_ struct Device *device = NULL;
-	int r = device_from_modalias(s, &device);
+	_cleanup_(modalias_done) struct Modalias modalias = {0};
+	const char *form = modalias_form(s);
+	int r = modalias_parse(s, &modalias);
 
-	check(r == 0 || (r == -EINVAL && !device));
-	check(r < 0 || streq(device->modalias, s));
-	for (int i = 0; r == 0 && i < _ID_FIELD_MAX; i++)
-		check(device_has_id(device, (enum IdField)i) || i == ID_CLASS || !device->ids[i]);
+	check(form || !modalias_is_meant(s));
+	check(r == 0 || (r == -EINVAL && !modalias.device));
+	if (r < 0)
+		return;
+	check(form && !modalias.device->syspath && modalias.known <= strlen(s));
+	check(startswith(s, modalias.device->modalias));
+	check(memcmp(s, modalias.device->modalias, modalias.known) == 0);
+	check(!memchr(s, '*', modalias.known));
+	check(!modalias.is_whole || !s[modalias.known] || s[modalias.known] == '*' ||
+	      modalias.device->bus == BUS_USB);
+	for (int i = 0; i < _ID_FIELD_MAX; i++)
+		check(device_has_id(modalias.device, (enum IdField)i) || !modalias.device->ids[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -126,6 +126,9 @@ static void test_a_device_has_the_same_keys_whatever_prints_it(void **state)
 	(void)get(explain, "kernel_default");
 	(void)get(explain, "modules");
 	assert_int_equal(json_object_array_length(get(explain, "rules")), 1);
+	assert_int_equal(json_object_array_length(get(explain, "possible")), 1);
+	expect(explain, "depends_on", "[ ]");
+	expect(explain, "unknown", "[ ]");
 	why = run_json(EXIT_DONE, "why", nic, "--policy", bed->policy);
 	expect_nic(json_object_array_get_idx(why, 0), "kernel", "kernel");
 	expect(json_object_array_get_idx(why, 0), "chain", "1");
@@ -139,6 +142,36 @@ static void test_a_device_has_the_same_keys_whatever_prints_it(void **state)
 	json_object_put(why);
 	json_object_put(test);
 	(void)unlink(snapshot);
+}
+
+static void test_a_verdict_that_is_not_firm_is_null_with_all_that_are_possible(void **state)
+{
+	struct Testbed *bed = *state;
+	struct json_object *explain, *rule;
+
+	testbed_policy(bed, "version: 1\n"
+			    "rules:\n"
+			    "- { action: allow, driver: x, match: { pci: { revision: 0x2 } } }\n"
+			    "- { action: deny, match: { pci: {} } }\n");
+	explain = run_json(EXIT_DONE, "explain", "pci:v00008086d*", "--policy", bed->policy);
+	expect(explain, "device", NULL);
+	expect(explain, "name", NULL);
+	expect(explain, "syspath", NULL);
+	expect(explain, "bus", "pci");
+	expect(explain, "backend", NULL);
+	expect(explain, "protection", NULL);
+	expect(get(explain, "verdict"), "action", NULL);
+	expect(get(explain, "verdict"), "driver", NULL);
+	assert_int_equal(json_object_array_length(get(explain, "possible")), 2);
+	expect(json_object_array_get_idx(get(explain, "possible"), 0), "driver", "x");
+	expect(json_object_array_get_idx(get(explain, "possible"), 1), "action", "deny");
+	expect(explain, "depends_on", "[ \"revision\" ]");
+	assert_non_null(strstr(json_object_get_string(get(explain, "unknown")), "\"class\""));
+	rule = json_object_array_get_idx(get(explain, "rules"), 0);
+	expect(rule, "fits", NULL);
+	expect(rule, "failed_key", NULL);
+	expect(json_object_array_get_idx(get(explain, "rules"), 1), "fits", "true");
+	json_object_put(explain);
 }
 
 static void test_what_changed_is_told_in_the_types_of_a_snapshot(void **state)
@@ -282,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JSON_TEST(test_a_device_has_the_same_keys_whatever_prints_it),
+		JSON_TEST(test_a_verdict_that_is_not_firm_is_null_with_all_that_are_possible),
 		JSON_TEST(test_what_changed_is_told_in_the_types_of_a_snapshot),
 		JSON_TEST(test_devices_of_a_snapshot_are_told_without_the_machine),
 		JSON_TEST(test_policies_as_json_are_policies),

@@ -73,6 +73,52 @@ static void test_explain_takes_a_modalias_of_a_device_that_is_not_there(void **s
 			 EXIT_NO_DEVICE);
 }
 
+static void test_explain_says_what_a_modalias_leaves_open(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *firm = NULL, *open = NULL, *kernel = NULL;
+
+	testbed_policy(bed,
+		       "version: 1\n"
+		       "rules:\n"
+		       "- { name: a, action: deny, match: { pci: { revision: 0x2 } } }\n"
+		       "- { name: b, action: deny, match: { pci: { vendor: 0x10de } } }\n"
+		       "- { name: c, action: allow, driver: x, match: { pci: {}, parent: { pci: {} "
+		       "} } }\n");
+	assert_int_equal(run(&firm, NULL, "explain", "pci:v000010DEd*", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(firm, "Unknown from it:   device, subsystem_vendor, subsystem_device, class, "
+			"revision, address, ");
+	expect_in(firm, "a     deny    may fit: revision: unknown from a modalias\n");
+	expect_in(firm, "b     deny    fits, and decides unless one before it does\n");
+	expect_in(firm, "Outcome:           deny\n");
+	assert_int_equal(run(&open, NULL, "explain",
+			     "pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00", "--policy",
+			     bed->policy),
+			 EXIT_DONE);
+	expect_in(open, "Outcome:           deny, or allow x\n");
+	expect_in(open,
+		  "Why:               depends on revision, parent: unknown from a modalias\n");
+	assert_int_equal(
+		run(&kernel, NULL, "explain", "pci:v00001AF4d00001042*", "--policy", bed->policy),
+		EXIT_DONE);
+	expect_in(kernel, "Kernel's default:  unknown from a modalias");
+	expect_in(kernel, "Outcome:           deny, or allow x, or kernel\n");
+}
+
+static void test_explain_refuses_what_is_no_modalias_and_says_what_one_is(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *err = NULL, *name = NULL;
+
+	assert_int_equal(run(NULL, &err, "explain", "pci:v00001AF4", "--policy", bed->policy),
+			 EXIT_USAGE);
+	expect_in(err, "is no modalias: of this bus one is pci:vXXXXXXXXdXXXXXXXXsv");
+	assert_int_equal(run(NULL, &name, "explain", "pci:0000:99:00.0", "--policy", bed->policy),
+			 EXIT_NO_DEVICE);
+	expect_in(name, "no such device");
+}
+
 static void test_explain_says_that_a_count_is_exhausted(void **state)
 {
 	struct Testbed *bed = *state;
@@ -303,6 +349,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERB_TEST(test_explain_names_the_key_that_failed_for_each_rule),
 		VERB_TEST(test_explain_takes_a_modalias_of_a_device_that_is_not_there),
+		VERB_TEST(test_explain_says_what_a_modalias_leaves_open),
+		VERB_TEST(test_explain_refuses_what_is_no_modalias_and_says_what_one_is),
 		VERB_TEST(test_explain_says_that_a_count_is_exhausted),
 		VERB_TEST(test_check_finds_errors_and_what_is_hardly_meant),
 		VERB_TEST(test_check_shows_the_first_errors_of_many_and_counts_all),

@@ -254,7 +254,7 @@ static int explain_supposed(const struct Options *options, const struct View *vi
 	return print(options, &subject);
 }
 
-static int explain_found(const struct Options *options, const struct View *view,
+static int explain_found(const struct Options *options, struct View *view,
 			 const struct Device *device)
 {
 	_cleanup_(subject_done) struct Subject subject = {
@@ -263,7 +263,7 @@ static int explain_found(const struct Options *options, const struct View *view,
 	struct Moment moment = {0};
 	int r;
 
-	phase_moment(device, &moment, (void *)&view->phase);
+	phase_moment(device, &moment, &view->phase);
 	r = explain_device(&subject.explanation, &view->decisions[number], &moment);
 	return r < 0 ? finish(r, "explain") : print(options, &subject);
 }

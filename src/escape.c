@@ -93,6 +93,11 @@ static size_t rewrite_for_terminal(char *out, uint32_t c)
 	return c == '\\' || is_deceptive(c) ? escape_code_point(out, c) : 0;
 }
 
+static size_t rewrite_for_word(char *out, uint32_t c)
+{
+	return c == ' ' ? escape_code_point(out, c) : rewrite_for_terminal(out, c);
+}
+
 static size_t rewrite_for_json(char *out, uint32_t c)
 {
 	return c >= 0x7f && is_deceptive(c) ? escape_json_code_point(out, c) : 0;
@@ -133,6 +138,11 @@ static char *rewrite(const char *s, rewrite_t rewrite_one)
 char *escape_text(const char *s)
 {
 	return rewrite(s, rewrite_for_terminal);
+}
+
+char *escape_word(const char *s)
+{
+	return rewrite(s, rewrite_for_word);
 }
 
 static size_t utf8_encode(uint32_t c, char *out)

@@ -14,6 +14,8 @@
  * \r, \xNN or \u{NNNN}; each byte of an invalid UTF-8 sequence becomes \xNN. The result is one
  * line, and reversible.
  *
+ * escape_word: the same, and blanks become \x20, so that the result is one word.
+ *
  * utf8_sanitize: for documents with an escaping of their own. Valid UTF-8 stays as it is; each byte
  * of an invalid sequence becomes the four characters \xNN.
  *
@@ -25,11 +27,13 @@
  *
  * All take NULL as "", return a new string that the caller frees, or NULL when out of memory. */
 char *escape_text(const char *s);
+char *escape_word(const char *s);
 char *utf8_sanitize(const char *s);
 char *escape_json(const char *document);
 char *escape_json_yaml(const char *document);
 
-/* What escape_text() made @s of, or NULL: it did not, or out of memory. The caller frees it. */
+/* What escape_text() or escape_word() made @s of, or NULL: it did not, or out of memory. The caller
+ * frees it. */
 char *unescape_text(const char *s);
 
 /* Columns that @s, a result of escape_text(), takes on a terminal, as a count of code points: wide

@@ -7,9 +7,9 @@
 
 #define GAP 2 /* blanks between columns */
 
-void table_add(struct Table *table, const char *text)
+/* Takes over @cell. */
+static void add_cell(struct Table *table, char *cell)
 {
-	char *cell = escape_text(isempty(text) ? "-" : text);
 	char **cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
 
 	if (cells)
@@ -20,6 +20,16 @@ void table_add(struct Table *table, const char *text)
 		return;
 	}
 	cells[table->n_cells++] = cell;
+}
+
+void table_add(struct Table *table, const char *text)
+{
+	add_cell(table, escape_text(isempty(text) ? "-" : text));
+}
+
+void table_add_word(struct Table *table, const char *text)
+{
+	add_cell(table, escape_word(isempty(text) ? "-" : text));
 }
 
 static void print_rows(const struct Table *table)

@@ -20,6 +20,8 @@ struct Table {
 
 /* Adds a cell, escaping @text; "" and NULL print as "-". */
 void table_add(struct Table *table, const char *text);
+/* The same with blanks escaped as well, as \x20: what is printed is one word. */
+void table_add_word(struct Table *table, const char *text);
 /* Prints the table to standard output and frees it. Returns 0, -ENOMEM, or -EIO. */
 int table_print(struct Table *table);
 /* Frees a table that is not to be printed. */

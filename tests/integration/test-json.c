@@ -136,6 +136,7 @@ static void test_a_device_has_the_same_keys_whatever_prints_it(void **state)
 	test = run_json(EXIT_DONE, "policy", "test", "--snapshot", snapshot, "--policy",
 			bed->policy);
 	expect_nic(json_object_array_get_idx(test, 0), "kernel", NULL);
+	expect(json_object_array_get_idx(test, 0), "as_expected", NULL);
 	json_object_put(list);
 	json_object_put(show);
 	json_object_put(explain);

@@ -245,12 +245,76 @@ static void test_policy_test_judges_a_snapshot_without_its_machine(void **state)
 	assert_int_equal(run(NULL, NULL, "policy", "test", "--snapshot", snapshot, "--policy",
 			     bed->policy, "--expect", expect),
 			 EXIT_DONE);
-	write_file(expect, "# a comment\npci:* deny # another\npci:0000:00:09.0 deny\n");
+	write_file(expect, "# a comment\npci:0000:00:01.0 deny # another\npci:0000:00:09.0 deny\n");
 	assert_int_equal(run(NULL, &err, "policy", "test", "--snapshot", snapshot, "--policy",
 			     bed->policy, "--expect", expect),
 			 EXIT_FAILED);
 	expect_in(err, ":2: pci:0000:00:01.0 is \"allow e1000e\", not \"deny\"");
 	expect_in(err, ":3: pci:0000:00:09.0 is not in the snapshot");
+	(void)unlink(snapshot);
+	(void)unlink(expect);
+}
+
+#define TEST(snapshot, expect)                                                                     \
+	"policy", "test", "--snapshot", snapshot, "--policy", bed->policy, "--expect", expect
+
+/* The host names its devices: one called like a glob must not stand for the others. */
+static void test_names_that_are_expected_are_no_globs(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *star = testbed_add_platform(bed, "a*"),
+			    *other = testbed_add_platform(bed, "ab"),
+			    *snapshot = in_runtime_dir(bed, "snapshot"),
+			    *expect = in_runtime_dir(bed, "expect"), *err = NULL, *none = NULL;
+
+	snapshot_to(bed, snapshot);
+	write_file(expect, "platform:a* deny\n");
+	assert_int_equal(run(NULL, &err, TEST(snapshot, expect)), EXIT_FAILED);
+	expect_in(err, "no line for platform:ab, which is \"deny\"");
+	assert_null(strstr(err, "platform:a*"));
+	write_file(expect, "platform:a* deny\nplatform:ab deny\nplatform:?? deny\n");
+	assert_int_equal(run(NULL, &none, TEST(snapshot, expect)), EXIT_FAILED);
+	expect_in(none, ":3: platform:?? is not in the snapshot; a name is no glob here");
+	write_file(expect, "platform:a* deny\nplatform:ab deny\n");
+	assert_int_equal(run(NULL, NULL, TEST(snapshot, expect)), EXIT_DONE);
+	(void)unlink(snapshot);
+	(void)unlink(expect);
+}
+
+static void test_names_with_blanks_can_be_expected(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *bus = testbed_add_platform(bed, "Fixed MDIO # bus.0"),
+			    *snapshot = in_runtime_dir(bed, "snapshot"),
+			    *expect = in_runtime_dir(bed, "expect"), *out = NULL, *err = NULL;
+
+	snapshot_to(bed, snapshot);
+	assert_int_equal(
+		run(&out, NULL, "policy", "test", "--snapshot", snapshot, "--policy", bed->policy),
+		EXIT_DONE);
+	expect_in(out, "\nplatform:Fixed\\x20MDIO\\x20#\\x20bus.0  deny");
+	write_file(expect, out);
+	assert_int_equal(run(NULL, NULL, TEST(snapshot, expect)), EXIT_DONE);
+	write_file(expect, "platform:Fixed\\x20MDIO\\x20#\\x20bus.0 allow\n");
+	assert_int_equal(run(NULL, NULL, TEST(snapshot, expect)), EXIT_FAILED);
+	write_file(expect, "\nplatform:Fixed MDIO bus.0 deny\n");
+	assert_int_equal(run(NULL, &err, TEST(snapshot, expect)), EXIT_FAILED);
+	expect_in(err, ":2: a line is a device, and one of allow, deny");
+	(void)unlink(snapshot);
+	(void)unlink(expect);
+}
+
+static void test_a_device_is_expected_once(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3),
+			    *snapshot = in_runtime_dir(bed, "snapshot"),
+			    *expect = in_runtime_dir(bed, "expect"), *err = NULL;
+
+	snapshot_to(bed, snapshot);
+	write_file(expect, "pci:0000:00:01.0 deny\npci:0000:00:01.0 allow\n");
+	assert_int_equal(run(NULL, &err, TEST(snapshot, expect)), EXIT_FAILED);
+	expect_in(err, "pci:0000:00:01.0 stands in line ");
 	(void)unlink(snapshot);
 	(void)unlink(expect);
 }
@@ -357,6 +421,9 @@ int main(void)
 		VERB_TEST(test_show_prints_a_policy_that_is_the_same),
 		VERB_TEST(test_generate_allows_what_is_in_use_and_no_list_admits),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),
+		VERB_TEST(test_names_that_are_expected_are_no_globs),
+		VERB_TEST(test_names_with_blanks_can_be_expected),
+		VERB_TEST(test_a_device_is_expected_once),
 		VERB_TEST(test_snapshot_without_what_the_policy_asks_for_is_refused),
 		VERB_TEST(test_explain_finds_devices_of_a_snapshot),
 		VERB_TEST(test_a_root_that_is_not_there_is_no_policy),

@@ -117,6 +117,12 @@ char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, un
 					   "authorized_driver", "\n", NULL, NULL);
 }
 
+char *testbed_add_platform(struct Testbed *bed, const char *name)
+{
+	return umockdev_testbed_add_device(bed->umockdev, "platform", name, NULL, "authorized",
+					   "0\n", NULL, NULL);
+}
+
 char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product)
 {
 	return umockdev_testbed_add_device(bed->umockdev, "usb", name, NULL, "idVendor", "1d6b\n",

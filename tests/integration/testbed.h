@@ -23,6 +23,8 @@ char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, un
 /* A usb device as usbcore makes it: authorized, with the strings it calls itself. */
 char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product);
 
+char *testbed_add_platform(struct Testbed *bed, const char *name);
+
 /* Makes the kernel say which mode its device authorization is in. */
 void testbed_mode(struct Testbed *bed, const char *mode);
 /* Makes reads of an attribute fail, with EISDIR. */

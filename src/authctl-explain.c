@@ -178,10 +178,11 @@ static struct json_object *rules_to_json(const struct Explanation *explanation)
 		json_object_object_add(object, "line", json_object_new_int64(rule->line));
 		json_add_string(object, "name", rule->name);
 		json_add_string(object, "action", action_to_string(rule->action));
-		json_object_object_add(object, "fits",
-				       tried[i].fits == ANSWER_MAYBE
-					       ? NULL
-					       : json_object_new_boolean(tried[i].fits));
+		json_object_object_add(
+			object, "fits",
+			tried[i].fits == ANSWER_MAYBE
+				? NULL
+				: json_object_new_boolean(tried[i].fits == ANSWER_YES));
 		json_add_string(object, "failed_key", tried[i].failed_key);
 		json_add_string(object, "outcome", tried[i].outcome);
 		(void)json_object_array_add(list, object);

@@ -83,9 +83,8 @@ int verb_why(const struct Options *options, char *const *args)
 		log_error("%s: hangs on no device of a bus that policy governs", safe ? safe : "?");
 		r = -ENODEV;
 	} else if (r == -ENODEV) {
-		log_error("%s: no block device or network interface, and on no file system that is "
-			  "on "
-			  "one",
+		log_error("%s: no block device or network interface, and on no file system that "
+			  "is on one",
 			  safe ? safe : "?");
 	}
 	if (r < 0) {

@@ -121,18 +121,41 @@ static char *maybe_text(const struct Vector *unknown)
 	return text;
 }
 
+static int add_dependency(struct Explanation *explanation, const char *key)
+{
+	for (size_t i = 0; i < explanation->depends_on.n; i++)
+		if (streq(string_at(&explanation->depends_on, i), key))
+			return 0;
+	return vector_add(&explanation->depends_on, &key, sizeof(key));
+}
+
 static int add_dependencies(struct Explanation *explanation, const struct Vector *unknown)
 {
-	for (size_t i = 0; i < unknown->n; i++) {
-		const char *key = string_at(unknown, i);
-		bool is_known = false;
+	int r = 0;
 
-		for (size_t j = 0; j < explanation->depends_on.n && !is_known; j++)
-			is_known = streq(string_at(&explanation->depends_on, j), key);
-		if (!is_known && vector_add(&explanation->depends_on, &key, sizeof(key)) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < unknown->n; i++)
+		r = add_dependency(explanation, string_at(unknown, i));
+	return r;
+}
+
+/* What the list of hardened devices goes by, of what is not told. */
+static int add_dependencies_of_kernel(struct Explanation *explanation)
+{
+	static const char *const fields[] = {"vendor", "device", "class"};
+	static const enum IdField ids[] = {ID_VENDOR, ID_DEVICE, ID_CLASS};
+	const struct Device *device = explanation->device;
+	int r = 0;
+
+	if (device->bus == BUS_VIRTIO)
+		return add_dependency(explanation, "device");
+	if (device->bus == BUS_PLATFORM)
+		return add_dependency(explanation, "name");
+	if (bus_info[device->bus].listed_key)
+		return add_dependency(explanation, bus_info[device->bus].listed_key);
+	for (size_t i = 0; r == 0 && i < ELEMENTSOF(ids); i++)
+		if (!device_has_id(device, ids[i]))
+			r = add_dependency(explanation, fields[i]);
+	return r;
 }
 
 /* The list of hardened devices goes by ids that are not told. */
@@ -145,6 +168,10 @@ static int judge_by_unknown_kernel(struct Explanation *explanation, const struct
 	    asprintf(&verdict.why, "%s: the list of hardened devices goes by what is " UNTOLD,
 		     source) < 0)
 		return -ENOMEM;
+	if (add_dependencies_of_kernel(explanation) < 0) {
+		verdict_done(&verdict);
+		return -ENOMEM;
+	}
 	return add_verdict(explanation, &verdict);
 }
 

@@ -184,6 +184,7 @@ static void test_what_changed_is_told_in_the_types_of_a_snapshot(void **state)
 
 	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "1\n");
 	new = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	assert_non_null(new);
 	diff = run_json(EXIT_FAILED, "diff", snapshot, "--policy", bed->policy);
 	assert_int_equal(json_object_array_length(diff), 2);
 	change = json_object_array_get_idx(diff, 0);

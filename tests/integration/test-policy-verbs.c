@@ -104,6 +104,7 @@ static void test_explain_says_what_a_modalias_leaves_open(void **state)
 		EXIT_DONE);
 	expect_in(kernel, "Kernel's default:  unknown from a modalias");
 	expect_in(kernel, "Outcome:           deny, or allow x, or kernel\n");
+	expect_in(kernel, "depends on revision, parent, class: unknown from a modalias\n");
 }
 
 static void test_explain_refuses_what_is_no_modalias_and_says_what_one_is(void **state)
@@ -266,9 +267,9 @@ static void test_policy_test_judges_a_snapshot_without_its_machine(void **state)
 static void test_names_that_are_expected_are_no_globs(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *star = testbed_add_platform(bed, "a*"),
-			    *other = testbed_add_platform(bed, "ab"),
-			    *snapshot = in_runtime_dir(bed, "snapshot"),
+	_cleanup_free_ char *star = testbed_add_platform(bed, "a*");
+	_cleanup_free_ char *other = testbed_add_platform(bed, "ab");
+	_cleanup_free_ char *snapshot = in_runtime_dir(bed, "snapshot"),
 			    *expect = in_runtime_dir(bed, "expect"), *err = NULL, *none = NULL;
 
 	snapshot_to(bed, snapshot);
@@ -288,8 +289,8 @@ static void test_names_that_are_expected_are_no_globs(void **state)
 static void test_names_with_blanks_can_be_expected(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *bus = testbed_add_platform(bed, "Fixed MDIO # bus.0"),
-			    *snapshot = in_runtime_dir(bed, "snapshot"),
+	_cleanup_free_ char *bus = testbed_add_platform(bed, "Fixed MDIO # bus.0");
+	_cleanup_free_ char *snapshot = in_runtime_dir(bed, "snapshot"),
 			    *expect = in_runtime_dir(bed, "expect"), *out = NULL, *err = NULL;
 
 	snapshot_to(bed, snapshot);
@@ -311,8 +312,8 @@ static void test_names_with_blanks_can_be_expected(void **state)
 static void test_a_device_is_expected_once(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3),
-			    *snapshot = in_runtime_dir(bed, "snapshot"),
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *snapshot = in_runtime_dir(bed, "snapshot"),
 			    *expect = in_runtime_dir(bed, "expect"), *err = NULL;
 
 	snapshot_to(bed, snapshot);

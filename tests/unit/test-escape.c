@@ -85,9 +85,19 @@ static void test_width_counts_code_points(void **state)
 	assert_int_equal(escaped_width(""), 0);
 }
 
+static void test_a_word_has_no_blank_and_loses_nothing(void **state)
+{
+	_cleanup_free_ char *word = escape_word("Fixed MDIO\tbus.0 \\x"),
+			    *back = unescape_text(word);
+
+	assert_string_equal(word, "Fixed\\x20MDIO\\tbus.0\\x20\\\\x");
+	assert_string_equal(back, "Fixed MDIO\tbus.0 \\x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_word_has_no_blank_and_loses_nothing),
 		cmocka_unit_test(test_printable_text_stays),
 		cmocka_unit_test(test_control_characters_cannot_break_a_line),
 		cmocka_unit_test(test_reordering_and_zero_width_characters_are_shown),

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "mount.h"
+
 #define DEPTH_MAX 16 /* of devices that consist of others */
 
 struct Walk {
@@ -15,12 +17,41 @@ struct Walk {
 	int found;
 };
 
-static int visit_below(struct Walk *walk, const char *path, const char *directory,
-		       const char *prefix);
+/* Where a device has links to those that it consists of. */
+struct Parts {
+	const char *directory; /* "": its own */
+	const char *prefix;    /* of the links' names */
+};
+
+static const struct Parts block_parts = {"slaves", ""}, interface_parts = {"", "lower_"};
+
+static int visit_links(struct Walk *walk, const char *path, const struct Parts *links,
+		       const struct Parts *parts);
+
+/* A partition has no parts of its own, the disk it is on may. */
+static void cut_partition(char *real)
+{
+	char partition[PATH_MAX + 16], *slash;
+
+	(void)snprintf(partition, sizeof(partition), "%s/partition", real);
+	if (access(partition, F_OK) == 0 && (slash = strrchr(real, '/')))
+		*slash = '\0';
+}
+
+/* A disk of NVMe that can be reached by several ways hangs on none: its subsystem, the directory it
+ * is in, has links to the controllers, beside the directories of its disks (nvme_init_subsystem(),
+ * drivers/nvme/host/core.c). */
+static int visit_controllers(struct Walk *walk, const char *real)
+{
+	static const struct Parts controllers = {"..", "nvme"};
+
+	if (!startswith(real, "/sys/devices/virtual/nvme-subsystem/"))
+		return 0;
+	return visit_links(walk, real, &controllers, &block_parts);
+}
 
 /* A device of the kernel's own making, that consists of others, or one that hangs on a bus. */
-static int visit_node(struct Walk *walk, const char *path, const char *directory,
-		      const char *prefix)
+static int visit_node(struct Walk *walk, const char *path, const struct Parts *parts)
 {
 	char real[PATH_MAX];
 	int r;
@@ -29,8 +60,11 @@ static int visit_node(struct Walk *walk, const char *path, const char *directory
 		return errno == ENOENT ? -ENODEV : -errno;
 	if (walk->depth >= DEPTH_MAX)
 		return -ELOOP;
+	cut_partition(real);
 	walk->depth++;
-	r = visit_below(walk, real, directory, prefix);
+	r = visit_links(walk, real, parts, parts);
+	if (r == 0)
+		r = visit_controllers(walk, real);
 	walk->depth--;
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -38,46 +72,36 @@ static int visit_node(struct Walk *walk, const char *path, const char *directory
 	return walk->visit(real, walk->userdata);
 }
 
-/* Visits the entries of a subdirectory, or of the directory itself where @directory is "", which
- * begin with @prefix. Returns how many there were. */
-static int visit_below(struct Walk *walk, const char *path, const char *directory,
-		       const char *prefix)
+/* Visits what @links of @path lead to, each of which has @parts. Returns how many there were. */
+static int visit_links(struct Walk *walk, const char *path, const struct Parts *links,
+		       const struct Parts *parts)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	char name[PATH_MAX];
 	struct dirent *entry;
 	int n = 0, r = 0;
 
-	(void)snprintf(name, sizeof(name), "%s/%s", path, directory);
+	(void)snprintf(name, sizeof(name), "%s/%s", path, links->directory);
 	dir = opendir(name);
 	while (dir && r >= 0 && (entry = readdir(dir))) {
 		_cleanup_free_ char *child = NULL;
 
-		if (entry->d_name[0] == '.' || !startswith(entry->d_name, prefix))
+		if (entry->d_type != DT_LNK || !startswith(entry->d_name, links->prefix))
 			continue;
-		if (asprintf(&child, "%s/%s", name, entry->d_name) < 0) {
-			r = -ENOMEM;
-			break;
-		}
-		r = visit_node(walk, child, directory, prefix);
+		if (asprintf(&child, "%s/%s", name, entry->d_name) < 0)
+			return -ENOMEM;
+		r = visit_node(walk, child, parts);
 		n++;
 	}
 	return r < 0 ? r : n;
 }
 
-/* A partition has no slaves of its own, the disk it is on may. */
 static int visit_block(struct Walk *walk, dev_t dev)
 {
-	char path[64], real[PATH_MAX], partition[PATH_MAX + 16];
-	char *slash;
+	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	if (!realpath(path, real))
-		return -ENODEV;
-	(void)snprintf(partition, sizeof(partition), "%s/partition", real);
-	if (access(partition, F_OK) == 0 && (slash = strrchr(real, '/')))
-		*slash = '\0';
-	return visit_node(walk, real, "slaves", "");
+	return visit_node(walk, path, &block_parts);
 }
 
 static int visit_interface(struct Walk *walk, const char *name)
@@ -87,61 +111,15 @@ static int visit_interface(struct Walk *walk, const char *name)
 	if (strchr(name, '/') || name[0] == '.')
 		return -ENODEV;
 	(void)snprintf(path, sizeof(path), "/sys/class/net/%s", name);
-	return visit_node(walk, path, "", "lower_");
+	return visit_node(walk, path, &interface_parts);
 }
 
-/* --- mounts --- */
+/* --- file systems --- */
 
-/* Undoes proc(5)'s \040 and the like, in place. */
-static void unescape_octal(char *s)
-{
-	char *out = s;
+static int visit_file_system(struct Walk *walk, const char *path);
 
-	for (; *s; out++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*out = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*out = *s++;
-		}
-	}
-	*out = '\0';
-}
-
-/* A file system as proc(5)'s mountinfo tells of it. */
-struct Mount {
-	char type[64];
-	char source[PATH_MAX];
-	char *options; /* the file system's own; owned */
-};
-
-static int find_mount(dev_t dev, struct Mount *ret)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		unsigned major_number, minor_number;
-		char *rest = strstr(line, " - ");
-		int end = 0;
-
-		if (!rest || sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) != 2 ||
-		    makedev(major_number, minor_number) != dev ||
-		    sscanf(rest, " - %63s %4095s %n", ret->type, ret->source, &end) != 2)
-			continue;
-		unescape_octal(ret->source);
-		rest[strcspn(rest, "\n")] = '\0';
-		ret->options = strdup(end > 0 ? rest + end : "");
-		return ret->options ? 0 : -ENOMEM;
-	}
-	return -ENODEV;
-}
-
-static int visit_file_system(struct Walk *walk, dev_t dev);
-
-/* A directory that the file system @dev lies on. One that cannot be seen from here, as it was
- * mounted elsewhere, tells nothing; what stands at its path now may be @dev itself. */
+/* A directory that is a layer of the overlay @dev. One that cannot be seen from here, as it was
+ * mounted elsewhere, tells nothing; what stands at its path now may be the overlay itself. */
 static int visit_layer(struct Walk *walk, const char *path, dev_t dev)
 {
 	struct stat st;
@@ -149,17 +127,17 @@ static int visit_layer(struct Walk *walk, const char *path, dev_t dev)
 
 	if (stat(path, &st) < 0 || st.st_dev == dev)
 		return 0;
-	r = visit_file_system(walk, st.st_dev);
+	r = visit_file_system(walk, path);
 	return r == -ENODEV ? 0 : r;
 }
 
 /* "lowerdir=A:B,upperdir=C,...": Documentation/filesystems/overlayfs.rst. */
-static int visit_layers(struct Walk *walk, char *options, dev_t dev)
+static int visit_layers(struct Walk *walk, const struct Mount *mount)
 {
 	char *saved = NULL;
-	int r = 0;
+	int r = 0, before = walk->found;
 
-	for (char *option = strtok_r(options, ",", &saved); r >= 0 && option;
+	for (char *option = strtok_r(mount->options, ",", &saved); r >= 0 && option;
 	     option = strtok_r(NULL, ",", &saved)) {
 		const char *value = startswith(option, "lowerdir=");
 		char *saved_layer = NULL;
@@ -170,43 +148,92 @@ static int visit_layers(struct Walk *walk, char *options, dev_t dev)
 		unescape_octal((char *)value);
 		for (char *layer = strtok_r((char *)value, ":", &saved_layer); r >= 0 && layer;
 		     layer = strtok_r(NULL, ":", &saved_layer))
-			r = visit_layer(walk, layer, dev);
+			r = visit_layer(walk, layer, mount->dev);
 	}
-	return r;
+	return r < 0 ? r : walk->found > before ? 0 : -ENODEV;
 }
 
-/* What a file system is on whose number is no block device's: btrfs, overlay. */
-static int visit_mount(struct Walk *walk, dev_t dev)
+/* Whether the directory @devices, of a btrfs, has a link to the device at @real. */
+static bool has_member(const char *devices, const char *real)
 {
-	_cleanup_free_ char *options = NULL;
-	struct Mount mount = {0};
-	struct stat st;
-	int r = find_mount(dev, &mount), before = walk->found;
+	_cleanup_closedir_ DIR *dir = opendir(devices);
+	struct dirent *entry;
 
-	if (r < 0)
-		return r;
-	options = mount.options;
-	if (streq(mount.type, "overlay")) {
-		r = visit_layers(walk, options, dev);
-		return r < 0 ? r : walk->found > before ? 0 : -ENODEV;
+	while (dir && (entry = readdir(dir))) {
+		char member[PATH_MAX + 256], target[PATH_MAX];
+
+		(void)snprintf(member, sizeof(member), "%s/%s", devices, entry->d_name);
+		if (entry->d_type == DT_LNK && realpath(member, target) && streq(target, real))
+			return true;
 	}
-	if (stat(mount.source, &st) < 0 || !S_ISBLK(st.st_mode))
-		return -ENODEV;
-	return visit_block(walk, st.st_rdev);
+	return false;
 }
 
-static int visit_file_system(struct Walk *walk, dev_t dev)
+/* All devices of the btrfs that @dev, the one that it is mounted by, is one of: fs/btrfs/sysfs.c.
+ */
+static int visit_btrfs(struct Walk *walk, dev_t dev)
+{
+	static const struct Parts members = {"devices", ""};
+	_cleanup_closedir_ DIR *dir = opendir("/sys/fs/btrfs");
+	char path[PATH_MAX], real[PATH_MAX];
+	struct dirent *entry;
+
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if (!realpath(path, real))
+		return -ENODEV;
+	while (dir && (entry = readdir(dir))) {
+		char devices[PATH_MAX + 16];
+
+		(void)snprintf(path, sizeof(path), "/sys/fs/btrfs/%s", entry->d_name);
+		(void)snprintf(devices, sizeof(devices), "%s/devices", path);
+		if (entry->d_name[0] != '.' && has_member(devices, real)) {
+			int r = visit_links(walk, path, &members, &block_parts);
+
+			return r < 0 ? r : 0;
+		}
+	}
+	return visit_node(walk, real, &block_parts);
+}
+
+static int visit_mount_unguarded(struct Walk *walk, const struct Mount *mount)
+{
+	struct stat st;
+	int r;
+
+	if (streq(mount->type, "overlay"))
+		return visit_layers(walk, mount);
+	r = visit_block(walk, mount->dev);
+	if (r != -ENODEV)
+		return r;
+	/* its number is no block device's */
+	if (stat(mount->source, &st) < 0 || !S_ISBLK(st.st_mode))
+		return -ENODEV;
+	return streq(mount->type, "btrfs") ? visit_btrfs(walk, st.st_rdev)
+					   : visit_block(walk, st.st_rdev);
+}
+
+static int visit_mount(struct Walk *walk, const struct Mount *mount)
 {
 	int r;
 
 	if (walk->depth >= DEPTH_MAX)
 		return -ELOOP;
 	walk->depth++;
-	r = visit_block(walk, dev);
-	if (r == -ENODEV)
-		r = visit_mount(walk, dev);
+	r = visit_mount_unguarded(walk, mount);
 	walk->depth--;
 	return r;
+}
+
+static int visit_file_system(struct Walk *walk, const char *path)
+{
+	_cleanup_mount_ struct Mount mount = {0};
+	struct stat st;
+	int r = stat(path, &st) < 0 ? -errno : visit_block(walk, st.st_dev);
+
+	if (r != -ENODEV)
+		return r;
+	r = mount_of_path(path, &mount);
+	return r < 0 ? r : visit_mount(walk, &mount);
 }
 
 static int visit_path(struct Walk *walk, const char *path)
@@ -214,10 +241,10 @@ static int visit_path(struct Walk *walk, const char *path)
 	struct stat st;
 
 	if (startswith(path, "/sys/"))
-		return visit_node(walk, path, "slaves", "");
+		return visit_node(walk, path, &block_parts);
 	if (stat(path, &st) < 0)
 		return strchr(path, '/') ? -ENODEV : visit_interface(walk, path);
-	return visit_file_system(walk, S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev);
+	return S_ISBLK(st.st_mode) ? visit_block(walk, st.st_rdev) : visit_file_system(walk, path);
 }
 
 int chain_find(const char *path, chain_visit_t visit, void *userdata)
@@ -258,6 +285,7 @@ static int ignore_absence(int r)
 /* The consoles that the kernel writes to: Documentation/ABI/testing/sysfs-tty. */
 static int find_consoles(struct Vital *vital)
 {
+	static const struct Parts virtio = {"", "virtio"};
 	struct Walk walk = {on_vital, vital, 0, 0};
 	_cleanup_fclose_ FILE *f = fopen("/sys/class/tty/console/active", "re");
 	char name[64];
@@ -269,13 +297,13 @@ static int find_consoles(struct Vital *vital)
 
 		/* hvc is its own kind of device, with no link to whose it is */
 		if (startswith(name, "hvc")) {
-			r = visit_below(&walk, "/sys/bus/virtio/drivers/virtio_console", "",
-					"virtio");
+			r = visit_links(&walk, "/sys/bus/virtio/drivers/virtio_console", &virtio,
+					&block_parts);
 			continue;
 		}
 		(void)snprintf(path, sizeof(path), "/sys/class/tty/%s/device", name);
 		if (!strchr(name, '/'))
-			r = ignore_absence(visit_node(&walk, path, "slaves", ""));
+			r = ignore_absence(visit_node(&walk, path, &block_parts));
 	}
 	return r < 0 ? r : 0;
 }
@@ -319,23 +347,57 @@ static int find_ipv6_route(struct Walk *walk)
 	return r;
 }
 
+static int find_root(struct Vital *vital)
+{
+	struct Walk walk = {on_vital, vital, 0, 0};
+	int r;
+
+	vital->what = "the root file system";
+	r = visit_file_system(&walk, "/");
+	return r == -ENODEV ? vital->visit(NULL, vital->what, vital->userdata) : r;
+}
+
+/* What is mounted there, one on top of the other: each is needed. */
+static int find_usr(struct Vital *vital)
+{
+	struct Walk walk = {on_vital, vital, 0, 0};
+	_cleanup_fclose_ FILE *mounts = mounts_open();
+	_cleanup_mount_ struct Mount mount = {0};
+	bool is_mounted = false;
+	int r = 0;
+
+	vital->what = "the file system of /usr";
+	while (mounts && r >= 0 && (r = mounts_next(mounts, &mount)) > 0) {
+		if (!streq(mount.point, "/usr"))
+			continue;
+		is_mounted = true;
+		r = ignore_absence(visit_mount(&walk, &mount));
+	}
+	if (r >= 0 && is_mounted && walk.found == 0)
+		r = vital->visit(NULL, vital->what, vital->userdata);
+	return r;
+}
+
+static int find_default_route(struct Vital *vital)
+{
+	struct Walk walk = {on_vital, vital, 0, 0};
+	int r;
+
+	vital->what = "the default route";
+	r = find_ipv4_route(&walk);
+	return r < 0 ? r : find_ipv6_route(&walk);
+}
+
 int chain_find_vital(int (*visit)(const char *syspath, const char *what, void *userdata),
 		     void *userdata)
 {
-	struct Vital vital = {visit, userdata, "the root file system"};
-	struct Walk walk = {on_vital, &vital, 0, 0};
-	struct stat st;
-	int r = stat("/", &st) < 0 ? -errno : visit_file_system(&walk, st.st_dev);
+	static int (*const finders[])(struct Vital *) = {find_root, find_usr, find_consoles,
+							 find_default_route};
+	struct Vital vital = {visit, userdata, NULL};
+	int r = 0;
 
-	if (r == -ENODEV)
-		r = visit(NULL, vital.what, userdata);
-	if (r >= 0)
-		r = find_consoles(&vital);
-	vital.what = "the default route";
-	if (r >= 0)
-		r = find_ipv4_route(&walk);
-	if (r >= 0)
-		r = find_ipv6_route(&walk);
+	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(finders); i++)
+		r = finders[i](&vital);
 	return r;
 }
 

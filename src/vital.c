@@ -15,17 +15,18 @@ struct Check {
 	const struct Policy *policy;
 	struct Inventory inventory;
 	struct Decision *decisions;
-	int refused;
+	const char **told; /* of each device, behind it what was told last */
+	int refused;	   /* devices */
 };
 
 static void check_done(struct Check *check)
 {
 	inventory_done(&check->inventory);
 	free(check->decisions);
+	free(check->told);
 }
 
-static int report(struct Check *check, const struct Device *device, const char *what,
-		  const struct Decision *decision)
+static int report(const struct Device *device, const char *what, const struct Decision *decision)
 {
 	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
 			    *source = decision_source(decision, device->bus),
@@ -34,7 +35,6 @@ static int report(struct Check *check, const struct Device *device, const char *
 	if (!name || !safe || !source || !safe_source)
 		return -ENOMEM;
 	log_error("%s: %s would be refused, and %s is behind it", safe_source, safe, what);
-	check->refused++;
 	return 0;
 }
 
@@ -66,13 +66,17 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 	device = chain_device(&check->inventory, syspath);
 
 	for (; r >= 0 && device; device = device->parent) {
-		const struct Decision *decision =
-			&check->decisions[inventory_number(&check->inventory, device)];
+		size_t number = inventory_number(&check->inventory, device);
+		const struct Decision *decision = &check->decisions[number];
 
 		/* one that is refused already, or has no driver, carries nothing */
-		if (!device_exempt(device) && device->authorized != 0 && device->driver &&
-		    would_lose_driver(device, decision))
-			r = report(check, device, what, decision);
+		if (check->told[number] == what || device_exempt(device) ||
+		    device->authorized == 0 || !device->driver ||
+		    !would_lose_driver(device, decision))
+			continue;
+		r = report(device, what, decision);
+		check->refused += !check->told[number];
+		check->told[number] = what;
 	}
 	return r;
 }
@@ -87,9 +91,10 @@ int policy_check_vital(const struct Policy *policy)
 	phase_read(&phase);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
-		r = check.decisions
+		check.told = calloc(check.inventory.n + 1, sizeof(*check.told));
+		r = check.decisions && check.told
 			    ? policy_decide_all(policy, check.inventory.devices, check.inventory.n,
-						NULL, NULL, check.decisions)
+						phase_moment, &phase, check.decisions)
 			    : -ENOMEM;
 	}
 	if (r >= 0)

@@ -130,15 +130,47 @@ char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product
 					   "1\n", NULL, "DEVTYPE", "usb_device", NULL);
 }
 
-void testbed_mode(struct Testbed *bed, const char *mode)
+static void make_parent(struct Testbed *bed, const char *path)
 {
-	_cleanup_free_ char *file = real_path(bed, "/sys/kernel/device_authorization/mode");
+	_cleanup_free_ char *dir = strdup(path);
+
+	assert_non_null(dir);
+	*strrchr(dir, '/') = '\0';
+	make_dir(bed, dir);
+}
+
+void testbed_add_file(struct Testbed *bed, const char *path, const char *text)
+{
+	_cleanup_free_ char *real = real_path(bed, path);
 	_cleanup_fclose_ FILE *f = NULL;
 
-	make_dir(bed, "/sys/kernel/device_authorization");
-	f = fopen(file, "we");
+	make_parent(bed, path);
+	f = fopen(real, "we");
 	assert_non_null(f);
-	assert_true(fprintf(f, "%s\n", mode) > 0);
+	assert_true(fputs(text, f) >= 0);
+}
+
+void testbed_add_link(struct Testbed *bed, const char *path, const char *target)
+{
+	_cleanup_free_ char *real = real_path(bed, path), *relative = NULL;
+	size_t size;
+	FILE *f = open_memstream(&relative, &size);
+
+	assert_non_null(f);
+	for (const char *p = path + 1; (p = strchr(p, '/')); p++)
+		(void)fputs("../", f);
+	(void)fputs(target + 1, f);
+	(void)fclose(f);
+	make_parent(bed, path);
+	assert_int_equal(symlink(relative, real), 0);
+}
+
+void testbed_mode(struct Testbed *bed, const char *mode)
+{
+	_cleanup_free_ char *line = NULL;
+
+	assert_true(asprintf(&line, "%s\n", mode) > 0);
+	testbed_add_file(bed, "/sys/kernel/device_authorization/mode", line);
 }
 
 void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const char *attr)

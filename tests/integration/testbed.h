@@ -27,6 +27,10 @@ char *testbed_add_platform(struct Testbed *bed, const char *name);
 
 /* Makes the kernel say which mode its device authorization is in. */
 void testbed_mode(struct Testbed *bed, const char *mode);
+/* A file, and a link, anywhere below the testbed's /sys, /proc and /dev, with the directories on
+ * the way. */
+void testbed_add_file(struct Testbed *bed, const char *path, const char *text);
+void testbed_add_link(struct Testbed *bed, const char *path, const char *target);
 /* Makes reads of an attribute fail, with EISDIR. */
 void testbed_make_unreadable(struct Testbed *bed, const char *syspath, const char *attr);
 /* Undoes that: the attribute reads as @value. */

@@ -144,7 +144,7 @@ static int judge(struct Check *check)
 		return r;
 	if (check->has_machine) {
 		warn_of_unknown_ids(check);
-		check->refused = policy_check_vital(check->policy);
+		check->refused = policy_check_vital(check->policy, VITAL_ALL);
 	}
 	return 0;
 }

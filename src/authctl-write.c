@@ -173,7 +173,7 @@ int verb_apply(const struct Options *options, char *const *args)
 	manager_options.keep_user_decisions = false;
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
-	r = options->i_know ? 0 : policy_check_vital(policy);
+	r = options->i_know ? 0 : policy_check_vital(policy, VITAL_ALL);
 	if (r != 0) {
 		log_error("nothing was applied; --i-know applies it all the same");
 		policy_unref(policy);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <systemd/sd-daemon.h>
 
 #include "io.h"
@@ -137,12 +138,23 @@ static int load_again(struct Policy **ret, void *userdata)
 
 	if (r < 0)
 		return r;
-	if (policy_check_vital(policy) != 0) {
+	if (policy_check_vital(policy, VITAL_ALL) != 0) {
 		log_error("a restart of tdx-authd loads it all the same");
 		return -EBUSY;
 	}
 	*ret = TAKE_PTR(policy);
 	return 0;
+}
+
+/* At start a policy that takes away what the machine runs on is not refused: which devices those
+ * are the host decides, so it could have a looser policy by putting the root disk behind what this
+ * one denies. It is said before it happens, as nothing may be after. */
+static void warn_of_vital(const struct Policy *policy)
+{
+	if (policy_check_vital(policy, VITAL_AT_START) > 0)
+		log_error("the policy is in force all the same: what the host has the machine run "
+			  "on is no reason for a looser one; see tdx-authd(8)");
+	(void)malloc_trim(0); /* the devices were read for this alone */
 }
 
 static void on_loaded(const struct Policy *policy, void *userdata)
@@ -173,6 +185,7 @@ int authd_main(int argc, char **argv)
 	options.userdata = &source;
 	if (!source.is_frozen)
 		note_in_force(policy);
+	warn_of_vital(policy);
 	if (source.is_degraded)
 		options.remark = "policy REFUSED, the built-in one is in force; ";
 	if (manager_new(policy, &options, &manager) < 0)

@@ -12,7 +12,7 @@
 #include "udev.h"
 
 struct Check {
-	const struct Policy *policy;
+	enum VitalCheck how;
 	struct Inventory inventory;
 	struct Decision *decisions;
 	const char **told; /* of each device, behind it what was told last */
@@ -40,10 +40,13 @@ static int report(const struct Device *device, const char *what, const struct De
 
 /* Whether the device would not have the driver any more that it has. What is left to the kernel is
  * what user space had given it, if that was needed. */
-static bool would_lose_driver(const struct Device *device, const struct Decision *decision)
+static bool would_lose_driver(const struct Device *device, const struct Decision *decision,
+			      enum VitalCheck how)
 {
 	const char *driver;
 
+	if (how == VITAL_AT_START && device->authorized_by == ORIGIN_USER)
+		return false;
 	if (decision->action == ACTION_KERNEL)
 		return device->authorized_by == ORIGIN_USER && !bus_info[device->bus].native &&
 		       !hardened_find(device, &driver);
@@ -72,7 +75,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 		/* one that is refused already, or has no driver, carries nothing */
 		if (check->told[number] == what || device_exempt(device) ||
 		    device->authorized == 0 || !device->driver ||
-		    !would_lose_driver(device, decision))
+		    !would_lose_driver(device, decision, check->how))
 			continue;
 		r = report(device, what, decision);
 		check->refused += !check->told[number];
@@ -81,10 +84,10 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 	return r;
 }
 
-int policy_check_vital(const struct Policy *policy)
+int policy_check_vital(const struct Policy *policy, enum VitalCheck how)
 {
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
-	_cleanup_(check_done) struct Check check = {.policy = policy};
+	_cleanup_(check_done) struct Check check = {.how = how};
 	struct Phase phase;
 	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
 

@@ -3,8 +3,14 @@
 
 #include "policy.h"
 
+/* For whom a policy is checked. */
+enum VitalCheck {
+	VITAL_ALL,	/* who may refuse it, or overrides what user space decided earlier */
+	VITAL_AT_START, /* tdx-authd, which keeps that when it starts */
+};
+
 /* Whether @policy lets the machine that it is for keep what it runs on: the devices behind its root
  * file system, consoles and default route. Logs each device that the policy would take away, with
  * the rule that does. Returns how many there are, or a negative errno after the log told why. What
  * the kernel alone would refuse does not count. */
-int policy_check_vital(const struct Policy *policy);
+int policy_check_vital(const struct Policy *policy, enum VitalCheck how);

@@ -4,10 +4,12 @@
  * machine that runs the test, and everything about it of the testbed. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "authctl.h"
+#include "authd.h"
 #include "test.h"
 #include "testbed.h"
 
@@ -235,6 +237,59 @@ static void test_a_policy_that_keeps_what_the_machine_runs_on_is_not_refused(voi
 	assert_int_equal(run(NULL, NULL, "policy", "check", bed->policy), EXIT_DONE);
 }
 
+/* --- the daemon at its start --- */
+
+static void add_root_disk(struct Testbed *bed)
+{
+	add_in_use(bed, DISK_A);
+	add_block(bed, "/sys/devices/" DISK_A "/block/sda", dev_of_root(), false);
+}
+
+static void test_a_daemon_that_starts_says_what_it_takes_and_takes_it(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid;
+
+	add_root_disk(bed);
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "default for pci: pci:" DISK_A " would be refused, and " ROOT);
+	testbed_wait_log(bed, "the policy is in force all the same");
+	testbed_wait_attr(bed, "/sys/devices/" DISK_A, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+static void test_a_daemon_that_starts_says_nothing_of_what_it_keeps(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid;
+
+	add_root_disk(bed);
+	umockdev_testbed_set_attribute(bed->umockdev, "/sys/devices/" DISK_A, "authorized_by",
+				       "user\n");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_expect_not_logged(bed, "would be refused");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	testbed_wait_attr(bed, "/sys/devices/" DISK_A, "authorized", "1");
+}
+
+static void test_a_daemon_starts_where_it_cannot_tell_what_the_machine_runs_on(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid;
+
+	add_root_disk(bed);
+	/* a stack of disks without end */
+	testbed_add_link(bed, "/sys/devices/" DISK_A "/block/sda/slaves/sda",
+			 "/sys/devices/" DISK_A "/block/sda");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "cannot tell what the machine runs on");
+	testbed_wait_attr(bed, "/sys/devices/" DISK_A, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
 #define VITAL_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
 
 int main(void)
@@ -247,6 +302,9 @@ int main(void)
 		VITAL_TEST(test_the_disk_of_a_separate_usr_is_vital_and_that_of_boot_is_not),
 		VITAL_TEST(test_a_device_of_two_default_routes_is_told_once),
 		VITAL_TEST(test_a_policy_that_keeps_what_the_machine_runs_on_is_not_refused),
+		VITAL_TEST(test_a_daemon_that_starts_says_what_it_takes_and_takes_it),
+		VITAL_TEST(test_a_daemon_that_starts_says_nothing_of_what_it_keeps),
+		VITAL_TEST(test_a_daemon_starts_where_it_cannot_tell_what_the_machine_runs_on),
 	};
 
 	return RUN_TESTS("vital", tests);

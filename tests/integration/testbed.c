@@ -403,6 +403,14 @@ void testbed_wait_log(struct Testbed *bed, const char *text)
 	fail_msg("the daemon did not log \"%s\"", text);
 }
 
+void testbed_expect_not_logged(struct Testbed *bed, const char *text)
+{
+	_cleanup_free_ char *log = read_log(bed->log);
+
+	if (strstr(log, text))
+		fail_msg("the daemon logged \"%s\":\n%s", text, log);
+}
+
 int testbed_stop(pid_t pid, int signal)
 {
 	(void)kill(pid, signal);

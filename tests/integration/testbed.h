@@ -66,5 +66,7 @@ int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ..
 pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **));
 /* Waits until it has logged @text; fails the test after ten seconds. */
 void testbed_wait_log(struct Testbed *bed, const char *text);
+/* Fails the test where it has logged @text so far. */
+void testbed_expect_not_logged(struct Testbed *bed, const char *text);
 /* Sends @signal and returns the exit status, or minus the signal that ended it. */
 int testbed_stop(pid_t pid, int signal);

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* policy check: what the policy itself tells, and what this machine tells of it. */
+
 #include <errno.h>
+#include <stdarg.h>
 
 #include "escape.h"
 #include "lint.h"
 #include "modules.h"
 #include "output.h"
 #include "policy-files.h"
+#include "udev.h"
 #include "view.h"
 #include "vital.h"
 
 struct Check {
-	struct json_object *errors, *warnings; /* NULL: text */
+	struct json_object *errors, *warnings, *notes; /* NULL: text */
 	struct Policy *policy;
 	int n_warnings;
 	int refused; /* devices that the machine needs, or a negative errno */
@@ -22,6 +27,7 @@ static void check_done(struct Check *check)
 	policy_unref(check->policy);
 	json_object_put(check->errors);
 	json_object_put(check->warnings);
+	json_object_put(check->notes);
 }
 
 /* 0 is none. */
@@ -42,14 +48,20 @@ static void add_error(const struct PolicyRefusal *refusal, void *userdata)
 	(void)json_object_array_add(check->errors, object);
 }
 
+/* --- warnings --- */
+
 static void print_warning(const struct Rule *rule, const char *message)
 {
-	_cleanup_free_ char *safe = escape_text(message), *name = escape_text(rule->name);
+	_cleanup_free_ char *safe = escape_text(message),
+			    *name = escape_text(rule ? rule->name : NULL);
 
-	(void)printf("%s:%u: %s%s%s\n", rule->file, rule->line, name && *name ? name : "",
-		     name && *name ? ": " : "", safe ? safe : "out of memory");
+	if (rule)
+		(void)printf("%s:%u: ", rule->file, rule->line);
+	(void)printf("%s%s%s\n", name && *name ? name : "", name && *name ? ": " : "",
+		     safe ? safe : "out of memory");
 }
 
+/* @rule is NULL for what is of the whole policy. */
 static void on_warning(const struct Rule *rule, const char *message, void *userdata)
 {
 	struct Check *check = userdata;
@@ -61,19 +73,36 @@ static void on_warning(const struct Rule *rule, const char *message, void *userd
 		return;
 	}
 	object = json_object_new_object();
-	json_add_string(object, "file", rule->file);
-	add_place(object, "line", rule->line);
-	json_add_string(object, "name", rule->name);
+	json_add_string(object, "file", rule ? rule->file : NULL);
+	add_place(object, "line", rule ? rule->line : 0);
+	json_add_string(object, "name", rule ? rule->name : NULL);
 	json_add_string(object, "message", message);
 	(void)json_object_array_add(check->warnings, object);
 }
 
-static int load_checked(const struct Options *options, char *const *files, struct Policy **ret)
+_printf_(3, 4) static void warn(struct Check *check, const struct Rule *rule, const char *format,
+				...)
 {
-	if (files[0])
-		return policy_load_files(files, ret);
-	return options->root ? policy_load_from_root(options->root, ret) : policy_load(NULL, ret);
+	_cleanup_free_ char *message = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&message, format, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	on_warning(rule, message ? message : "out of memory", check);
 }
+
+/* What could not be checked is no warning. */
+static void note(struct Check *check, const char *text)
+{
+	if (check->notes)
+		(void)json_object_array_add(check->notes, json_object_new_string(text));
+	else
+		(void)printf("%s\n", text);
+}
+
+/* --- modules --- */
 
 static const struct Condition *exact_id(const struct Match *match, enum IdField field)
 {
@@ -117,13 +146,126 @@ static void warn_of_unknown_ids(struct Check *check)
 			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
 		char **modules = NULL;
 
+		if (modalias && !modules_have_aliases(NULL, NULL)) {
+			note(check, "not checked against the modules of the running kernel: there "
+				    "is no modules.alias");
+			return;
+		}
 		if (modalias && modules_for(NULL, NULL, modalias, &modules) == 0)
-			on_warning(rule,
-				   "no module of the running kernel knows these ids; a driver "
-				   "that is built in, or goes by the class, may",
-				   check);
+			warn(check, rule,
+			     "no module of the running kernel knows these ids; a driver that is "
+			     "built in, or goes by the class, may");
 		modules_free(modules);
 	}
+}
+
+/* --- drivers --- */
+
+/* Whether @bus has a driver of that name; if not, one that it misspells goes to *ret, which the
+ * caller frees. */
+static bool find_driver(enum Bus bus, const char *name, char **ret)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	char path[64];
+	struct dirent *entry;
+
+	(void)snprintf(path, sizeof(path), "/sys/bus/%s/drivers", bus_to_string(bus));
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (streq(entry->d_name, name))
+			return true;
+		if (!*ret && driver_is_misspelled(name, entry->d_name))
+			*ret = strdup(entry->d_name);
+	}
+	return false;
+}
+
+/* The driver that is there and that the rule misspells, or NULL: one that is not there at all may
+ * be loaded later. A new string. */
+static char *right_spelling(const struct Rule *rule)
+{
+	_cleanup_free_ char *right = NULL;
+
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		if ((rule->match.bus == _BUS_INVALID || rule->match.bus == bus) &&
+		    find_driver(bus, rule->driver, &right))
+			return NULL;
+	return TAKE_PTR(right);
+}
+
+static void warn_of_misspelled_drivers(struct Check *check)
+{
+	for (size_t i = 0; i < policy_n_rules(check->policy); i++) {
+		const struct Rule *rule = policy_rule(check->policy, i);
+		_cleanup_free_ char *right = NULL;
+
+		/* policy_lint() told of these */
+		if (!rule->driver || rule_hardened_driver(rule))
+			continue;
+		right = right_spelling(rule);
+		if (right)
+			warn(check, rule, "no driver is called \"%s\": its name is \"%s\"",
+			     rule->driver, right);
+	}
+}
+
+/* --- counts --- */
+
+/* How many of the devices that are here each rule admits: a new array, NULL when out of memory. */
+static uint32_t *count_admitted(const struct Policy *policy, const struct Inventory *inventory)
+{
+	uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
+	_cleanup_free_ struct Decision *decisions = calloc(inventory->n + 1, sizeof(*decisions));
+	struct Phase phase;
+
+	phase_read(&phase);
+	if (!admitted || !decisions ||
+	    policy_decide_all(policy, inventory->devices, inventory->n, phase_moment, &phase,
+			      decisions) < 0) {
+		free(admitted);
+		return NULL;
+	}
+	for (size_t i = 0; i < inventory->n; i++)
+		if (decisions[i].rule && decisions[i].by == DECIDED_BY_RULE)
+			admitted[decisions[i].rule - policy_rule(policy, 0)]++;
+	return admitted;
+}
+
+/* Rules that need more devices than are here. Returns 0 or a negative errno. */
+static int warn_of_missing(struct Check *check)
+{
+	const struct Policy *policy = check->policy;
+	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
+	_cleanup_inventory_ struct Inventory inventory = {0};
+	_cleanup_free_ uint32_t *admitted = NULL;
+	int r;
+
+	if (!policy->has_minimum)
+		return 0;
+	r = udev ? inventory_read(udev, &policy->needs, &inventory) : -ENOMEM;
+	if (r < 0)
+		return r;
+	admitted = count_admitted(policy, &inventory);
+	if (!admitted)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy_n_rules(policy); i++) {
+		const struct Rule *rule = policy_rule(policy, i);
+
+		if (admitted[i] < rule->count.min)
+			warn(check, rule, "needs %u device%s, and %u of them %s here now",
+			     rule->count.min, rule->count.min == 1 ? "" : "s", admitted[i],
+			     admitted[i] == 1 ? "is" : "are");
+	}
+	return 0;
+}
+
+/* --- the verb --- */
+
+static int load_checked(const struct Options *options, char *const *files, struct Policy **ret)
+{
+	if (files[0])
+		return policy_load_files(files, ret);
+	return options->root ? policy_load_from_root(options->root, ret) : policy_load(NULL, ret);
 }
 
 static int load(struct Check *check, const struct Options *options, char *const *files)
@@ -143,8 +285,15 @@ static int judge(struct Check *check)
 	if (r < 0)
 		return r;
 	if (check->has_machine) {
+		r = warn_of_missing(check);
+		if (r < 0)
+			return r;
 		warn_of_unknown_ids(check);
+		warn_of_misspelled_drivers(check);
 		check->refused = policy_check_vital(check->policy, VITAL_ALL);
+	} else {
+		note(check, "not checked against a machine: its modules, its drivers, its devices, "
+			    "and what it runs on");
 	}
 	return 0;
 }
@@ -163,6 +312,7 @@ static int print_json(struct Check *check)
 				      : NULL);
 	json_object_object_add(root, "errors", TAKE_PTR(check->errors));
 	json_object_object_add(root, "warnings", TAKE_PTR(check->warnings));
+	json_object_object_add(root, "notes", TAKE_PTR(check->notes));
 	json_object_object_add(root, "refused",
 			       policy && check->has_machine && check->refused >= 0
 				       ? json_object_new_int64(check->refused)
@@ -174,8 +324,6 @@ static int print_text(const struct Check *check)
 {
 	size_t rules = policy_n_rules(check->policy), files = check->policy->file_vector.n;
 
-	if (!check->has_machine)
-		(void)printf("not checked against a machine: its modules, and what it runs on\n");
 	(void)printf("%zu rule%s in %zu file%s, %d warning%s\n", rules, rules == 1 ? "" : "s",
 		     files, files == 1 ? "" : "s", check->n_warnings,
 		     check->n_warnings == 1 ? "" : "s");
@@ -191,6 +339,7 @@ int verb_policy_check(const struct Options *options, char *const *args)
 	if (options->json) {
 		check.errors = json_object_new_array();
 		check.warnings = json_object_new_array();
+		check.notes = json_object_new_array();
 	}
 	loaded = load(&check, options, args);
 	if (loaded >= 0)

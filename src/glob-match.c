@@ -63,24 +63,26 @@ static bool same(char a, char b, bool any_case)
 	return a == b || (any_case && fold(a) == fold(b));
 }
 
-/* Matches one character against the element at @glob, which is no star. Returns what follows the
- * element, or NULL. */
-static const char *match_one(const char *glob, char c, bool any_case)
+const char *glob_next(const char *glob)
+{
+	const char *end = *glob == '[' ? bracket_end(glob) : NULL;
+
+	if (end)
+		return end;
+	return glob + (*glob == '\\' && glob[1] ? 2 : 1);
+}
+
+bool glob_fits_character(const char *glob, char c, bool any_case)
 {
 	switch (*glob) {
-	case '\0':
-		return NULL;
 	case '?':
-		return glob + 1;
-	case '[': {
-		const char *end = bracket_end(glob);
-
-		return end && bracket_holds(glob, (unsigned char)c) ? end : NULL;
-	}
+		return true;
+	case '[':
+		return bracket_end(glob) && bracket_holds(glob, (unsigned char)c);
 	case '\\':
-		return glob[1] && same(glob[1], c, any_case) ? glob + 2 : NULL;
+		return glob[1] && same(glob[1], c, any_case);
 	default:
-		return same(*glob, c, any_case) ? glob + 1 : NULL;
+		return *glob && same(*glob, c, any_case);
 	}
 }
 
@@ -91,8 +93,6 @@ bool glob_match_n(const char *glob, const char *s, size_t len, bool any_case)
 	const char *star = NULL, *star_s = NULL, *end = s + len;
 
 	for (;;) {
-		const char *next;
-
 		if (*glob == '*') {
 			star = ++glob;
 			star_s = s;
@@ -100,9 +100,8 @@ bool glob_match_n(const char *glob, const char *s, size_t len, bool any_case)
 		}
 		if (s == end && !*glob)
 			return true;
-		next = s < end ? match_one(glob, *s, any_case) : NULL;
-		if (next) {
-			glob = next;
+		if (s < end && glob_fits_character(glob, *s, any_case)) {
+			glob = glob_next(glob);
 			s++;
 			continue;
 		}

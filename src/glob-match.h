@@ -17,6 +17,11 @@ bool glob_match_n(const char *glob, const char *s, size_t len, bool any_case);
  * range that runs backwards. fnmatch(3) takes those for something nobody meant. */
 const char *glob_problem(const char *glob);
 
+/* What follows the element at @glob, which is not at its end; and whether the element, which is no
+ * star, fits @c. */
+const char *glob_next(const char *glob);
+bool glob_fits_character(const char *glob, char c, bool any_case);
+
 /* Characters of @glob before the first special one: every string that fits begins with them. */
 size_t glob_prefix(const char *glob);
 

@@ -2,162 +2,111 @@
 #include "lint.h"
 
 #include <errno.h>
+#include <stdarg.h>
 
+#include "covers.h"
 #include "glob-match.h"
-#include "match.h"
-
-/* --- whether one condition follows from another --- */
-
-static bool number_covers(const struct Number *wide, const struct Number *narrow)
-{
-	return (wide->mask & narrow->mask) == wide->mask &&
-	       (narrow->value & wide->mask) == wide->value;
-}
-
-static bool glob_covers(const char *wide, const char *narrow)
-{
-	return streq(wide, "*") || streq(wide, narrow) ||
-	       (glob_is_literal(narrow) && glob_match(wide, narrow));
-}
-
-static bool numbers_cover(const struct Condition *wide, const struct Condition *narrow)
-{
-	for (uint32_t i = 0; i < narrow->n; i++) {
-		bool found = false;
-
-		for (uint32_t j = 0; j < wide->n && !found; j++)
-			found = number_covers(&wide->numbers[j], &narrow->numbers[i]);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-static bool globs_cover(const struct Condition *wide, const struct Condition *narrow)
-{
-	for (uint32_t i = 0; i < narrow->n; i++) {
-		bool found = false;
-
-		for (uint32_t j = 0; j < wide->n && !found; j++)
-			found = glob_covers(wide->globs[j], narrow->globs[i]);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-static bool numbers_are_equal(const struct Condition *a, const struct Condition *b)
-{
-	return a->quantity == b->quantity && a->n == b->n &&
-	       memcmp(a->numbers, b->numbers, a->n * sizeof(*a->numbers)) == 0;
-}
-
-static bool match_covers(const struct Match *wide, const struct Match *narrow, bool wide_gives,
-			 bool narrow_gives);
-
-/* Whether each match of @narrow is covered by one of @wide. */
-static bool matches_cover(const struct Condition *wide, const struct Condition *narrow,
-			  bool wide_gives, bool narrow_gives)
-{
-	for (uint32_t i = 0; i < narrow->n; i++) {
-		bool found = false;
-
-		for (uint32_t j = 0; j < wide->n && !found; j++)
-			found = match_covers(&wide->matches[j], &narrow->matches[i], wide_gives,
-					     narrow_gives);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-/* What fits @narrow fits @wide, both being of one type but for a parent, who is an ancestor. */
-static bool condition_covers(const struct Condition *wide, const struct Condition *narrow,
-			     bool wide_gives, bool narrow_gives)
-{
-	if (wide->type == CONDITION_ANCESTOR && narrow->type == CONDITION_PARENT)
-		return matches_cover(wide, narrow, wide_gives, narrow_gives);
-	if (wide->type != narrow->type)
-		return false;
-	switch (wide->type) {
-	case CONDITION_ID:
-		return wide->field == narrow->field && numbers_cover(wide, narrow);
-	case CONDITION_LISTED:
-		/* all ids of a device are more than one of them */
-		return (!wide_gives || narrow_gives) && globs_cover(wide, narrow);
-	case CONDITION_NAME:
-	case CONDITION_MODALIAS:
-		return globs_cover(wide, narrow);
-	case CONDITION_ATTRIBUTE:
-		return streq(wide->key, narrow->key) && globs_cover(wide, narrow);
-	case CONDITION_INTERFACES:
-		return numbers_are_equal(wide, narrow);
-	case CONDITION_NOT:
-		return matches_cover(narrow, wide, !narrow_gives, !wide_gives);
-	case CONDITION_PARENT:
-	case CONDITION_ANCESTOR:
-		return matches_cover(wide, narrow, wide_gives, narrow_gives);
-	}
-	return false;
-}
-
-static bool match_covers(const struct Match *wide, const struct Match *narrow, bool wide_gives,
-			 bool narrow_gives)
-{
-	if (wide->bus != _BUS_INVALID && wide->bus != narrow->bus)
-		return false;
-	for (uint32_t i = 0; i < wide->n_conditions; i++) {
-		bool follows = false;
-
-		for (uint32_t j = 0; j < narrow->n_conditions && !follows; j++)
-			follows = condition_covers(&wide->conditions[i], &narrow->conditions[j],
-						   wide_gives, narrow_gives);
-		if (!follows)
-			return false;
-	}
-	return true;
-}
-
-bool rule_covers(const struct Rule *wide, const struct Rule *narrow)
-{
-	return (wide->when & narrow->when) == narrow->when &&
-	       match_covers(&wide->match, &narrow->match, action_gives(wide->action),
-			    action_gives(narrow->action));
-}
-
-/* --- warnings --- */
+#include "hardened.h"
+#include "lint-modalias.h"
 
 struct Lint {
+	const struct Policy *policy;
 	void (*warn)(const struct Rule *rule, const char *message, void *userdata);
 	void *userdata;
+	const struct Rule *rule; /* NULL: what is said is of none */
 	int n;
+	bool failed; /* out of memory */
 };
 
-static void add(struct Lint *lint, const struct Rule *rule, const char *message)
+_printf_(2, 3) static void add(struct Lint *lint, const char *format, ...)
 {
-	lint->warn(rule, message, lint->userdata);
+	_cleanup_free_ char *message = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&message, format, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	lint->failed = lint->failed || !message;
+	if (message)
+		lint->warn(lint->rule, message, lint->userdata);
 	lint->n++;
 }
 
-static int check_reached(struct Lint *lint, const struct Policy *policy, size_t number)
+/* --- the whole --- */
+
+static void check_default(struct Lint *lint, const char *bus, enum Action action)
 {
-	const struct Rule *rule = policy_rule(policy, number);
+	if (action == ACTION_ALLOW)
+		add(lint,
+		    "defaults: %s: allow: each device that no rule fits gets any driver; the "
+		    "host chooses ids, and so the driver",
+		    bus);
+}
 
-	for (size_t i = 0; i < number; i++) {
-		const struct Rule *earlier = policy_rule(policy, i);
-		_cleanup_free_ char *name = NULL, *message = NULL;
+static void check_policy(struct Lint *lint)
+{
+	const struct Policy *policy = lint->policy;
 
-		if (!rule_covers(earlier, rule))
-			continue;
-		name = rule_name(earlier);
-		if (!name ||
-		    asprintf(&message, "never reached: %s fits all that it fits%s", name,
-			     earlier->action == rule->action ? "" : ", and decides otherwise") < 0)
-			return -ENOMEM;
-		add(lint, rule, message);
-		return 0;
+	lint->rule = NULL;
+	check_default(lint, "\"*\"", policy->any_default);
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		check_default(lint, bus_to_string(bus), policy->bus_default[bus]);
+	if (policy->modules.mode == MODULES_AUDIT || policy->modules.mode == MODULES_ENFORCE)
+		add(lint,
+		    "modules: mode: %s: this version enforces nothing of it: no module is kept out",
+		    module_mode_to_string(policy->modules.mode));
+}
+
+/* --- a rule's matches --- */
+
+static void check_modaliases(struct Lint *lint, const struct Condition *c)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		const char *problem = modalias_glob_problem(c->globs[i]);
+
+		if (problem)
+			add(lint, "modalias \"%s\" never fits: %s", c->globs[i], problem);
 	}
-	return 0;
+}
+
+/* pnp ids are compared without their case. */
+static void check_ids(struct Lint *lint, enum Bus bus, const struct Condition *c)
+{
+	for (uint32_t i = 0; bus == BUS_ACPI && i < c->n; i++)
+		if (acpi_id_is_lower(c->globs[i]))
+			add(lint, "hid \"%s\" hardly fits: ids of ACPI's are in upper case",
+			    c->globs[i]);
+}
+
+static void check_match(struct Lint *lint, const struct Match *match)
+{
+	for (uint32_t i = 0; i < match->n_conditions; i++) {
+		const struct Condition *c = &match->conditions[i];
+
+		switch (c->type) {
+		case CONDITION_ID:
+			if (c->short_class)
+				add(lint,
+				    "a class of fewer than 6 digits begins with zeros: 0x0106 is "
+				    "0x000106; if all of a class is meant, write \"0x0106xx\"");
+			break;
+		case CONDITION_LISTED:
+			check_ids(lint, match->bus, c);
+			break;
+		case CONDITION_MODALIAS:
+			check_modaliases(lint, c);
+			break;
+		case CONDITION_NOT:
+		case CONDITION_PARENT:
+		case CONDITION_ANCESTOR:
+			for (uint32_t j = 0; j < c->n; j++)
+				check_match(lint, &c->matches[j]);
+			break;
+		default:
+			break;
+		}
+	}
 }
 
 static bool matches_address(const struct Match *match)
@@ -177,31 +126,119 @@ static bool matches_address(const struct Match *match)
 	return false;
 }
 
+/* --- a rule's driver --- */
+
 static bool admits_any_driver(const struct Rule *rule)
 {
 	return rule->action == ACTION_ALLOW && !rule->driver &&
 	       (rule->match.bus == _BUS_INVALID || bus_info[rule->match.bus].driver_settable);
 }
 
+/* A device of ACPI's that lists PRP0001 goes by "compatible" strings of its own making, as any
+ * driver for device trees has one. Its modalias is that of a device tree's, behind one of ACPI's if
+ * it lists other ids, too; the ids that are read from that have its "of" among them. */
+static bool admits_any_compatible(const struct Condition *c)
+{
+	static const char *const samples[] = {"of", "PRP0001", "of:Nany-nameT<NULL>Cany,driver"};
+
+	if (c->type != CONDITION_LISTED && c->type != CONDITION_MODALIAS)
+		return false;
+	for (uint32_t i = 0; i < c->n; i++)
+		for (size_t j = 0; j < ELEMENTSOF(samples); j++)
+			if (glob_match(c->globs[i], samples[j]))
+				return true;
+	return false;
+}
+
+static void check_compatible(struct Lint *lint)
+{
+	const struct Match *match = &lint->rule->match;
+	bool can_be =
+		match->bus == _BUS_INVALID || match->bus == BUS_ACPI || match->bus == BUS_PLATFORM;
+
+	for (uint32_t i = 0; can_be && i < match->n_conditions; i++)
+		if (admits_any_compatible(&match->conditions[i])) {
+			add(lint, "fits what goes by PRP0001, with which the host names any driver "
+				  "as a device tree would");
+			return;
+		}
+}
+
+bool driver_is_misspelled(const char *name, const char *right)
+{
+	if (streq(name, right))
+		return false;
+	for (; *name && *right; name++, right++)
+		if (*name != *right && !(strchr("-_", *name) && strchr("-_", *right)))
+			return false;
+	return *name == *right;
+}
+
+const char *rule_hardened_driver(const struct Rule *rule)
+{
+	const char *right = NULL;
+
+	for (size_t i = 0; rule->driver && i < hardened_table_size; i++) {
+		const struct HardenedEntry *entry = &hardened_table[i];
+
+		if (!entry->driver ||
+		    (rule->match.bus != _BUS_INVALID && rule->match.bus != entry->bus))
+			continue;
+		if (streq(rule->driver, entry->driver))
+			return NULL;
+		if (driver_is_misspelled(rule->driver, entry->driver))
+			right = entry->driver;
+	}
+	return right;
+}
+
+/* --- a rule --- */
+
+static void check_reached(struct Lint *lint, size_t number)
+{
+	for (size_t i = 0; i < number; i++) {
+		const struct Rule *earlier = policy_rule(lint->policy, i);
+		_cleanup_free_ char *name = NULL;
+
+		if (!rule_covers(earlier, lint->rule))
+			continue;
+		name = rule_name(earlier);
+		lint->failed = lint->failed || !name;
+		if (name)
+			add(lint, "never reached: %s fits all that it fits%s", name,
+			    earlier->action == lint->rule->action ? "" : ", and decides otherwise");
+		return;
+	}
+}
+
+static void check_rule(struct Lint *lint, size_t number)
+{
+	const char *driver;
+
+	lint->rule = policy_rule(lint->policy, number);
+	check_reached(lint, number);
+	check_match(lint, &lint->rule->match);
+	if (matches_address(&lint->rule->match))
+		add(lint, "matches an address: the host chooses which device has which");
+	driver = rule_hardened_driver(lint->rule);
+	if (driver)
+		add(lint, "no driver is called \"%s\": its name is \"%s\"", lint->rule->driver,
+		    driver);
+	if (!admits_any_driver(lint->rule))
+		return;
+	add(lint, "allows any driver: the host chooses ids and class, and so the driver; "
+		  "name the one with \"driver\"");
+	check_compatible(lint);
+}
+
 int policy_lint(const struct Policy *policy,
 		void (*warn)(const struct Rule *rule, const char *message, void *userdata),
 		void *userdata)
 {
-	struct Lint lint = {warn, userdata, 0};
+	struct Lint lint = {.policy = policy, .warn = warn, .userdata = userdata};
 
-	for (size_t i = 0; i < policy_n_rules(policy); i++) {
-		const struct Rule *rule = policy_rule(policy, i);
-
-		if (check_reached(&lint, policy, i) < 0)
-			return -ENOMEM;
-		if (matches_address(&rule->match))
-			add(&lint, rule,
-			    "matches an address: the host chooses which device has which");
-		if (admits_any_driver(rule))
-			add(&lint, rule,
-			    "allows any driver: the host chooses ids and class, and so the "
-			    "driver; "
-			    "name the one with \"driver\"");
-	}
-	return lint.n;
+	check_policy(&lint);
+	for (size_t i = 0; i < policy_n_rules(policy); i++)
+		check_rule(&lint, i);
+	return lint.failed ? -ENOMEM : lint.n;
 }

@@ -37,14 +37,11 @@ static int collect(struct kmod_list *list, char ***ret)
 	return n;
 }
 
-/* NULL for what kmod takes by itself: the running kernel of this system. */
 static int module_directory(const char *root, const char *version, char **ret)
 {
 	struct utsname running;
 
 	*ret = NULL;
-	if (!root && !version)
-		return 0;
 	if (!version && uname(&running) < 0)
 		return -errno;
 	return asprintf(ret, "%s/lib/modules/%s", root ? root : "",
@@ -74,6 +71,22 @@ int modules_for(const char *root, const char *version, const char *modalias, cha
 	r = collect(list, ret);
 	(void)kmod_module_unref_list(list);
 	return r;
+}
+
+bool modules_have_aliases(const char *root, const char *version)
+{
+	static const char *const names[] = {"modules.alias.bin", "modules.alias"};
+	_cleanup_free_ char *directory = NULL;
+
+	if (module_directory(root, version, &directory) < 0)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		_cleanup_free_ char *file = NULL;
+
+		if (asprintf(&file, "%s/%s", directory, names[i]) >= 0 && access(file, R_OK) == 0)
+			return true;
+	}
+	return false;
 }
 
 void modules_free(char **modules)

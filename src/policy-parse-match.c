@@ -20,6 +20,7 @@ static int parse_condition(struct Parser *p, const struct Key *key, struct Condi
 		return r;
 	values = arena_copy(&p->policy->arena, p->values.data, p->values.n, size);
 	condition->n = (uint32_t)p->values.n;
+	condition->short_class = condition->type == CONDITION_ID && p->short_class;
 	condition->numbers = values;
 	vector_done(&p->values);
 	return values ? vector_add(&p->match->conditions, condition, sizeof(*condition)) : -ENOMEM;
@@ -69,6 +70,8 @@ static int parse_id(struct Parser *p, const struct Key *key)
 				 "hexadecimal digits, x for any%s",
 				 value, key->name, id->digits,
 				 id->decimal_ok ? ", or a decimal number" : "");
+	if (id->field == ID_CLASS && strlen(value) < strlen("0x") + id->digits)
+		p->short_class = true;
 	return vector_add(&p->values, &number, sizeof(number));
 }
 
@@ -77,6 +80,7 @@ static int parse_ids(struct Parser *p, const struct Key *key)
 	const struct BusId *id = bus_id(p, key);
 	struct Condition condition = {.type = CONDITION_ID, .field = id->field, .key = id->attr};
 
+	p->short_class = false;
 	return parse_condition(p, key, &condition, parse_id, sizeof(struct Number));
 }
 

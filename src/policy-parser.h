@@ -23,6 +23,7 @@ struct Parser {
 	yaml_mark_t rule_mark;
 	struct MatchBuilder *match;
 	struct Vector values; /* numbers or globs of the key being read */
+	bool short_class;     /* one of these numbers is a class with digits left out */
 	void *names;	      /* tsearch() tree of the rule names of this file */
 };
 

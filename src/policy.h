@@ -32,6 +32,7 @@ struct Condition {
 	enum ConditionType type : 8;
 	enum IdField field : 8;	    /* ID */
 	enum Quantity quantity : 8; /* INTERFACES */
+	bool short_class : 1;	    /* ID: a class was given with fewer digits than it has */
 	uint32_t n;		    /* of what it points to, at least 1 */
 	const char *key;	    /* as the policy spells it; attrs: the attribute's name */
 	union {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "covers.h"
 #include "decide.h"
+#include "glob-match.h"
+#include "lint-modalias.h"
 #include "lint.h"
 #include "policy-of.h"
 #include "random-policy.h"
@@ -8,7 +11,7 @@ static void collect(const struct Rule *rule, const char *message, void *userdata
 {
 	FILE *f = userdata;
 
-	fprintf(f, "%u: %s\n", rule->line, message);
+	fprintf(f, "%u: %s\n", rule ? rule->line : 0, message);
 }
 
 static char *warnings(const char *text)
@@ -106,12 +109,188 @@ static void test_what_is_hardly_meant_is_warned_about(void **state)
 	assert_null(strstr(out, "6: "));
 }
 
+/* Whether lines of the lint begin and end so. */
+static void expect(const char *policy, const char *const *lines, size_t n)
+{
+	_cleanup_free_ char *out = warnings(policy);
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!strstr(out, lines[i]))
+			fail_msg("no \"%s\" in:\n%s", lines[i], out);
+	for (const char *p = out; (p = strchr(p, '\n')); p++)
+		found++;
+	if (found != n)
+		fail_msg("not %zu warnings:\n%s", n, out);
+}
+
+#define EXPECT(policy, ...)                                                                        \
+	do {                                                                                       \
+		static const char *const lines[] = {__VA_ARGS__};                                  \
+		expect("version: 1\n" policy, lines, ELEMENTSOF(lines));                           \
+	} while (0)
+
+static void test_a_default_that_allows_is_warned_about(void **state)
+{
+	EXPECT("defaults: { \"*\": allow, acpi: allow, usb: deny }\n",
+	       "0: defaults: \"*\": allow: ", "0: defaults: acpi: allow: ");
+}
+
+static void test_a_section_that_nothing_enforces_is_warned_about_once(void **state)
+{
+	EXPECT("modules: { mode: enforce, allow: [a, b] }\n", "0: modules: mode: enforce: ");
+	EXPECT("modules: { mode: audit }\n", "0: modules: mode: audit: ");
+	expect("version: 1\nmodules: { mode: \"off\" }\n", NULL, 0);
+}
+
+static void test_a_class_with_digits_left_out_is_warned_about(void **state)
+{
+	EXPECT("rules:\n"
+	       "- { action: deny, match: { pci: { class: 0x0106 } } }\n"
+	       "- { action: deny, match: { pci: {}, not: { pci: { class: [0x010802, 0x01xx] } } } "
+	       "}\n"
+	       "- { action: deny, match: { pci: { class: [0x0106xx, 0x000100], revision: 0x1 } } "
+	       "}\n",
+	       "3: a class of fewer than 6 digits", "4: a class of fewer than 6 digits");
+}
+
+static void test_acpi_ids_in_lower_case_are_warned_about(void **state)
+{
+	EXPECT("rules:\n"
+	       "- { action: deny, match: { acpi: { hid: [pnp0501, PNP0c0f, lnxcpu] } } }\n"
+	       "- { action: deny, match: { acpi: { hid: [PNP0501, VMBus, 'INT*'] } } }\n"
+	       "- { action: deny, match: { pnp: { id: pnp0501 } } }\n"
+	       "- { action: deny, match: { modalias: 'acpi:pnp0501:*' } }\n",
+	       "3: hid \"pnp0501\" hardly fits", "3: hid \"PNP0c0f\" hardly fits",
+	       "3: hid \"lnxcpu\" hardly fits", "6: modalias \"acpi:pnp0501:*\" never fits");
+}
+
+static void test_a_driver_spelled_otherwise_than_the_hardened_one_is_warned_about(void **state)
+{
+	EXPECT("rules:\n"
+	       "- { action: allow, driver: virtio_pci, match: { pci: { vendor: 0x1 } } }\n"
+	       "- { action: allow, driver: virtio-pci, match: { pci: { vendor: 0x2 } } }\n"
+	       "- { action: allow, driver: virtio-blk, match: { virtio: { device: 2 } } }\n"
+	       "- { action: allow, driver: e1000-e, match: { pci: { vendor: 0x3 } } }\n",
+	       "3: no driver is called \"virtio_pci\": its name is \"virtio-pci\"",
+	       "5: no driver is called \"virtio-blk\": its name is \"virtio_blk\"");
+}
+
+static void test_what_goes_by_any_compatible_is_warned_about(void **state)
+{
+	EXPECT("rules:\n"
+	       "- { action: allow, match: { acpi: { hid: '*' } } }\n"
+	       "- { action: allow, match: { modalias: 'of:N*T*C*' } }\n"
+	       "- { action: allow, match: { modalias: 'of:N*T*Cns16550a' } }\n"
+	       "- { action: allow, driver: a, match: { acpi: { hid: 'P*' } } }\n"
+	       "- { action: deny, match: { acpi: { hid: 'PRP*' } } }\n"
+	       "- { action: allow, match: { pci: { vendor: 0x1 }, modalias: '*' } }\n",
+	       "3: allows any driver", "3: fits what goes by PRP0001", "4: allows any driver",
+	       "4: fits what goes by PRP0001", "5: allows any driver", "6: never reached",
+	       "8: allows any driver");
+}
+
+static void expect_problem(const char *glob, const char *begin)
+{
+	const char *problem = modalias_glob_problem(glob);
+
+	if (!problem || !startswith(problem, begin))
+		fail_msg("%s: %s", glob, problem ? problem : "none");
+}
+
+static void test_a_modalias_glob_that_never_fits_is_told_why(void **state)
+{
+	static const char *const good[] = {
+		"*",
+		"?ci:*",
+		"pci:*",
+		"pci:v00008086d000010D3sv*",
+		"pci:v0000808[67]d*sv*sd*bc01sc08i02",
+		"pci:v????8086*",
+		"virtio:d00000002v*",
+		"usb:v1050p*",
+		"acpi:PNP0501:*",
+		"acpi:*PNP0501:*",
+		"acpi:PNP0501:",
+		"of:NserialT*Cns16550a*",
+		"platform:serial8250",
+		"pl\\atform:*",
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(good); i++)
+		if (modalias_glob_problem(good[i]))
+			fail_msg("%s: %s", good[i], modalias_glob_problem(good[i]));
+	expect_problem("pci:v00008086d000010d3*", "hexadecimal digits are in upper case");
+	expect_problem("PCI:*", "hexadecimal digits are in upper case");
+	expect_problem("pci:v00008086d000010D3", "a modalias goes on");
+	expect_problem("pci", "a modalias goes on");
+	expect_problem("acpi:PNP0501", "a modalias goes on");
+	expect_problem("usb:v1050p0406", "a modalias goes on");
+	expect_problem("pci:v8086*", "no device");
+	expect_problem("pnp:dPNP0501*", "no device");
+	expect_problem("dmi:*", "no device");
+	expect_problem("pci-*", "no device");
+}
+
+/* A text of a format, each digit drawn, and a glob that most of its characters are left in. */
+static void draw_modalias(const char *format, char *modalias, char *glob)
+{
+	for (; *format; format++, modalias++) {
+		*modalias = *format == '#' ? "0123456789ABCDEF"[draw(16)] : *format;
+		if (draw(10) == 0)
+			*glob++ = '?';
+		else if (draw(20) == 0)
+			*glob++ = '*';
+		else if (draw(40) > 0)
+			*glob++ = *modalias;
+	}
+	*modalias = *glob = '\0';
+}
+
+static void test_no_glob_that_fits_a_modalias_is_called_one_that_never_does(void **state)
+{
+	static const char *const formats[] = {
+		"pci:v0000####d0000####sv0000####sd0000####bc##sc##i##",
+		"virtio:d0000####v########",
+		"usb:v####p####d####dc##dsc##dp##",
+		"acpi:PNP####:INT####:",
+		"of:Nserial@#T<NULL>Cns16550a",
+		"platform:dev.#",
+	};
+	unsigned fitting = 0, never = 0;
+
+	srand(5);
+	for (int i = 0; i < 20000; i++) {
+		char modalias[128], glob[128];
+
+		draw_modalias(formats[draw(ELEMENTSOF(formats))], modalias, glob);
+		if (!glob_match(glob, modalias)) {
+			never += modalias_glob_problem(glob) != NULL;
+			continue;
+		}
+		fitting++;
+		if (modalias_glob_problem(glob))
+			fail_msg("%s fits %s", glob, modalias);
+	}
+	assert_in_range(fitting, 5000, 20000);
+	assert_in_range(never, 1000, 20000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_rule_behind_one_that_fits_all_of_it_is_never_reached),
 		cmocka_unit_test(test_covering_holds_for_every_device),
 		cmocka_unit_test(test_what_is_hardly_meant_is_warned_about),
+		cmocka_unit_test(test_a_default_that_allows_is_warned_about),
+		cmocka_unit_test(test_a_section_that_nothing_enforces_is_warned_about_once),
+		cmocka_unit_test(test_a_class_with_digits_left_out_is_warned_about),
+		cmocka_unit_test(test_acpi_ids_in_lower_case_are_warned_about),
+		cmocka_unit_test(
+			test_a_driver_spelled_otherwise_than_the_hardened_one_is_warned_about),
+		cmocka_unit_test(test_what_goes_by_any_compatible_is_warned_about),
+		cmocka_unit_test(test_a_modalias_glob_that_never_fits_is_told_why),
+		cmocka_unit_test(test_no_glob_that_fits_a_modalias_is_called_one_that_never_does),
 	};
 
 	return RUN_TESTS("lint", tests);

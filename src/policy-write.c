@@ -194,17 +194,23 @@ static void write_count(FILE *file, const struct Count *count)
 	(void)fputs(" }\n", file);
 }
 
-static void write_rule(FILE *file, const struct Rule *rule)
+/* @name: under which it is written, or NULL. */
+static void write_rule(FILE *file, const struct Rule *rule, const char *name)
 {
 	(void)fputs("  # ", file);
 	yaml_write_text(file, rule->file);
 	(void)fprintf(file, ":%u", rule->line);
-	/* names are unique in a file, and files are several */
-	if (rule->name) {
+	if (rule->name && !streq_or_null(rule->name, name)) {
 		(void)fputs(" ", file);
 		yaml_write_text(file, rule->name);
 	}
-	(void)fprintf(file, "\n  - action: %s\n", action_to_string(rule->action));
+	(void)fputs("\n  - ", file);
+	if (name) {
+		(void)fputs("name: ", file);
+		yaml_write_text(file, name);
+		(void)fputs("\n    ", file);
+	}
+	(void)fprintf(file, "action: %s\n", action_to_string(rule->action));
 	write_optional(file, "driver", rule->driver);
 	(void)fputs("    match: ", file);
 	write_match(file, &rule->match);
@@ -236,14 +242,93 @@ static void write_modules(FILE *file, const struct ModulePolicy *modules)
 	}
 }
 
+/* --- names --- */
+
+/* The name of a rule, as it is written. */
+struct Name {
+	char *text; /* owned; NULL: none */
+	size_t rule;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct Name *x = a, *y = b;
+	int order = x->text && y->text ? strcmp(x->text, y->text) : !x->text - !y->text;
+
+	return order ? order : (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+	const struct Name *x = a, *y = b;
+
+	return (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+/* Replaces the names that several rules have by what @other makes of the rule. */
+static void replace_shared(const struct Policy *policy, struct Name *names,
+			   char *(*other)(const struct Rule *rule))
+{
+	size_t n = policy_n_rules(policy), end;
+
+	qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n && names[i].text; i = end) {
+		for (end = i + 1; end < n && streq_or_null(names[i].text, names[end].text);)
+			end++;
+		for (size_t j = i; end - i > 1 && j < end; j++) {
+			free(names[j].text);
+			names[j].text = other(policy_rule(policy, names[j].rule));
+		}
+	}
+}
+
+static char *no_name(const struct Rule *rule)
+{
+	(void)rule;
+	return NULL;
+}
+
+static void names_free(struct Name *names, size_t n)
+{
+	for (size_t i = 0; names && i < n; i++)
+		free(names[i].text);
+	free(names);
+}
+
+/* Names are unique in a file, and files are several: a name that rules of two files have is
+ * FILE:NAME. Returns one for each rule, for names_free(), in the order of the rules; NULL where
+ * there are no rules, or no memory. */
+static struct Name *unique_names(const struct Policy *policy)
+{
+	size_t n = policy_n_rules(policy);
+	struct Name *names = n > 0 ? calloc(n, sizeof(*names)) : NULL;
+
+	if (!names)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = policy_rule(policy, i)->name;
+
+		names[i] = (struct Name){name ? strdup(name) : NULL, i};
+	}
+	replace_shared(policy, names, rule_name);
+	/* a rule may have the FILE:NAME of another for its name */
+	replace_shared(policy, names, no_name);
+	qsort(names, n, sizeof(*names), compare_rules);
+	return names;
+}
+
 void policy_write(FILE *file, const struct Policy *policy)
 {
+	size_t n = policy_n_rules(policy);
+	struct Name *names = unique_names(policy);
+
 	(void)fputs("version: 1\ndefaults:\n", file);
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		(void)fprintf(file, "  %s: %s\n", bus_to_string(bus),
 			      action_to_string(policy_default(policy, bus)));
-	(void)fputs(policy_n_rules(policy) > 0 ? "rules:\n" : "rules: []\n", file);
-	for (size_t i = 0; i < policy_n_rules(policy); i++)
-		write_rule(file, policy_rule(policy, i));
+	(void)fputs(n > 0 ? "rules:\n" : "rules: []\n", file);
+	for (size_t i = 0; i < n; i++)
+		write_rule(file, policy_rule(policy, i), names ? names[i].text : NULL);
+	names_free(names, n);
 	write_modules(file, &policy->modules);
 }

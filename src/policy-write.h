@@ -6,7 +6,8 @@
 #include "policy.h"
 
 /* Writes @policy in its own language, one rule after the other, each under a comment with the place
- * that it stands at; what is read from it decides as @policy does. */
+ * that it stands at; what is read from it decides as @policy does. Rules keep their names; one that
+ * another file has, too, becomes FILE:NAME. */
 void policy_write(FILE *file, const struct Policy *policy);
 
 /* Writes @s as a scalar, in quotes, with escapes where it needs them. */

@@ -182,10 +182,11 @@ static void test_show_prints_a_policy_that_is_the_same(void **state)
 
 	testbed_policy(bed, rules);
 	assert_int_equal(run(&out, NULL, "policy", "show", "--policy", bed->policy), EXIT_DONE);
-	expect_in(out, ":7 \"nic\"\n  - action: allow\n    driver: \"e1000e\"\n");
+	expect_in(out, ":7\n  - name: \"nic\"\n    action: allow\n    driver: \"e1000e\"\n");
 	testbed_policy(bed, out);
 	assert_int_equal(run(&again, NULL, "policy", "show", "--policy", bed->policy), EXIT_DONE);
 	expect_in(again, "    match: { pci: { vendor: \"0x8086\", device: \"0x100e\" } }\n");
+	expect_in(again, "  - name: \"nic\"\n");
 }
 
 static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)

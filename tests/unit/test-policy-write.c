@@ -63,7 +63,8 @@ static void test_all_that_a_policy_says_is_written(void **state)
 	_cleanup_free_ char *out = written(policy);
 	static const char *const expected[] = {
 		"  pci: deny\n",
-		"  # \"/etc/p.yaml\":4 \"n\\U0000001B#\\U0000000A\"\n",
+		"  # \"/etc/p.yaml\":4\n",
+		"  - name: \"n\\U0000001B#\\U0000000A\"\n    action: allow\n",
 		"    driver: \"a b\"\n",
 		"    match: { pci: { class: \"0x01xx02\" }, attrs: { \"label\": ",
 		"\"\\U000000E9\\\"'\" } }\n",
@@ -82,11 +83,62 @@ static void test_all_that_a_policy_says_is_written(void **state)
 			fail_msg("no \"%s\" in\n%s", expected[i], out);
 }
 
+static void parse_into(struct Policy *policy, const char *file, const char *text)
+{
+	_cleanup_(parse_errors_done) struct ParseErrors errors;
+
+	assert_int_equal(policy_parse(policy, file, text, strlen(text), &errors), 0);
+}
+
+static void expect_name(const struct Policy *policy, size_t number, const char *name)
+{
+	const char *found = policy_rule(policy, number)->name;
+
+	if (!streq_or_null(found, name))
+		fail_msg("rule %zu is \"%s\"", number, found ? found : "(none)");
+}
+
+static void test_names_are_kept_and_unique_over_all_files(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = policy_new(), *again = NULL, *third = NULL;
+	_cleanup_free_ char *text = NULL, *text_again = NULL;
+
+	parse_into(policy, "/etc/a.yaml",
+		   "version: 1\nrules:\n"
+		   "- { name: own, action: deny, match: { usb: {} } }\n"
+		   "- { name: both, action: deny, match: { usb: {} } }\n"
+		   "- { action: deny, match: { usb: {} } }\n"
+		   "- { name: \"c.yaml:clash\", action: deny, match: { usb: {} } }\n");
+	parse_into(policy, "/etc/b.yaml",
+		   "version: 1\nrules:\n"
+		   "- { name: both, action: deny, match: { usb: {} } }\n"
+		   "- { name: clash, action: deny, match: { usb: {} } }\n");
+	parse_into(policy, "/etc/c.yaml",
+		   "version: 1\nrules:\n"
+		   "- { name: clash, action: deny, match: { usb: {} } }\n");
+	text = written(policy);
+	again = policy_of(text);
+	expect_name(again, 0, "own");
+	expect_name(again, 1, "a.yaml:both");
+	expect_name(again, 2, NULL);
+	expect_name(again, 3, NULL);
+	expect_name(again, 4, "b.yaml:both");
+	expect_name(again, 5, "b.yaml:clash");
+	expect_name(again, 6, NULL);
+	assert_non_null(strstr(text, "\"/etc/c.yaml\":3 \"clash\"\n  - action: deny\n"));
+	/* and what was written keeps them */
+	text_again = written(again);
+	third = policy_of(text_again);
+	for (size_t i = 0; i < policy_n_rules(third); i++)
+		expect_name(third, i, policy_rule(again, i)->name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_decides_the_same),
 		cmocka_unit_test(test_all_that_a_policy_says_is_written),
+		cmocka_unit_test(test_names_are_kept_and_unique_over_all_files),
 	};
 
 	return RUN_TESTS("policy-write", tests);

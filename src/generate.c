@@ -9,24 +9,6 @@
 #include "policy-parse.h"
 #include "policy-write.h"
 
-/* Whether the owner has to say anything for the device to stay in use. */
-static bool needs_rule(const struct Device *device)
-{
-	const char *driver;
-
-	if (!device->driver || device->authorized == 0 || device_exempt(device))
-		return false;
-	if (bus_info[device->bus].native)
-		return true;
-	if (device->authorized_by == ORIGIN_KERNEL || device->authorized_by == ORIGIN_PARENT ||
-	    device->authorized_by == ORIGIN_BUILTIN)
-		return false;
-	/* without the series nobody tells what the kernel makes itself from what firmware names */
-	if (device->bus == BUS_PLATFORM && device->authorized_by == _ORIGIN_INVALID)
-		return false;
-	return !hardened_find(device, &driver);
-}
-
 /* Whether a rule could name the device, and no other kind with it. */
 static bool is_identified(const struct Device *device)
 {
@@ -39,6 +21,44 @@ static bool is_identified(const struct Device *device)
 		return device_next_listed_id(device, &pos, &len);
 	return device->bus == BUS_PLATFORM || device->bus == BUS_THUNDERBOLT ||
 	       device_has_id(device, ID_DEVICE);
+}
+
+/* Why the owner has to say nothing for the device to stay as it is, where the kernel decides. */
+static const char *kernels_reason(const struct Device *device)
+{
+	const char *driver;
+
+	switch (device->authorized_by) {
+	case ORIGIN_KERNEL:
+		return "the kernel made them itself";
+	case ORIGIN_PARENT:
+		return "the kernel decides over them as over the device above";
+	case ORIGIN_BUILTIN:
+		return "they are on the kernel's built-in list";
+	default:
+		break;
+	}
+	if (device->bus == BUS_PLATFORM && device->authorized_by == _ORIGIN_INVALID)
+		return "without the kernel series they may be the kernel's own";
+	return hardened_find(device, &driver) ? "they are on tdx-auth's list of hardened devices"
+					      : NULL;
+}
+
+/* Why the device gets no rule, as a static phrase over several, or NULL where it gets one. */
+static const char *reason_to_leave_out(const struct Device *device)
+{
+	const char *reason = device_exempt(device);
+
+	if (reason)
+		return reason;
+	if (device->authorized == 0)
+		return "they are refused now";
+	if (!device->driver)
+		return "no driver has them";
+	reason = bus_info[device->bus].native ? NULL : kernels_reason(device);
+	if (reason)
+		return reason;
+	return is_identified(device) ? NULL : "they show nothing that identifies them";
 }
 
 /* A glob that fits @value alone, as a scalar. What is no printable ASCII fits by any byte: a policy
@@ -113,9 +133,10 @@ static void write_interfaces(FILE *file, const struct Device *device)
 	(void)fputs("] }", file);
 }
 
+/* All of a rule but its name. */
 static void write_rule(FILE *file, const struct Device *device)
 {
-	(void)fputs("  - action: allow\n", file);
+	(void)fputs("    action: allow\n", file);
 	if (bus_info[device->bus].driver_settable) {
 		(void)fputs("    driver: ", file);
 		yaml_write_text(file, device->driver);
@@ -162,12 +183,65 @@ static void write_comment(FILE *file, const struct View *view, const struct Devi
 		      safe_description ? safe_description : "");
 }
 
-/* Writes the rule of the device at @first, and @texts of all that have the same are freed. */
-static void write_group(FILE *file, const struct View *view, char **texts, size_t first)
+/* What a rule for the device is called, if no other is: its driver has no "/" and no control
+ * character. */
+static char *name_for(const struct Device *device)
 {
+	char *name;
+
+	if (device->bus != BUS_USB)
+		return strdup(device->bus == BUS_THUNDERBOLT ? "thunderbolt" : device->driver);
+	return asprintf(&name, "usb-%04x-%04x", device->ids[ID_VENDOR], device->ids[ID_DEVICE]) < 0
+		       ? NULL
+		       : name;
+}
+
+/* How many of @names are @base, or @base with a number. */
+static unsigned count_like(const struct Vector *names, const char *base)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const char *rest = startswith(string_at(names, i), base);
+
+		n += rest && (!*rest || *rest == '-');
+	}
+	return n;
+}
+
+static bool is_taken(const struct Vector *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (streq(string_at(names, i), name))
+			return true;
+	return false;
+}
+
+/* The same, with a number where @names have it, to which it is added. NULL when out of memory. */
+static const char *unique_name(struct Vector *names, const struct Device *device)
+{
+	_cleanup_free_ char *base = name_for(device), *name = base ? strdup(base) : NULL;
+
+	for (unsigned i = base ? count_like(names, base) : 0; name && is_taken(names, name); i++) {
+		free(TAKE_PTR(name));
+		if (asprintf(&name, "%s-%u", base, i + 1) < 0)
+			name = NULL;
+	}
+	if (!name || vector_add(names, &name, sizeof(name)) < 0)
+		return NULL;
+	return TAKE_PTR(name);
+}
+
+/* Writes the rule of the device at @first, and @texts of all that have the same are freed. */
+static int write_group(FILE *file, const struct View *view, char **texts, size_t first,
+		       struct Vector *names)
+{
+	const char *name = unique_name(names, view->inventory.devices[first]);
 	_cleanup_free_ char *text = TAKE_PTR(texts[first]);
 	unsigned n = 1;
 
+	if (!name)
+		return -ENOMEM;
 	write_comment(file, view, view->inventory.devices[first]);
 	for (size_t i = first + 1; i < view->inventory.n; i++) {
 		if (!texts[i] || !streq(texts[i], text))
@@ -176,7 +250,24 @@ static void write_group(FILE *file, const struct View *view, char **texts, size_
 		free(TAKE_PTR(texts[i]));
 		n++;
 	}
-	(void)fprintf(file, "%s    count: { max: %u }\n", text, n);
+	(void)fputs("  - name: ", file);
+	yaml_write_text(file, name);
+	(void)fprintf(file, "\n%s    count: { max: %u }\n", text, n);
+	return 0;
+}
+
+static int write_groups(FILE *file, const struct View *view, char **texts)
+{
+	struct Vector names = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < view->inventory.n; i++)
+		if (texts[i])
+			r = write_group(file, view, texts, i, &names);
+	for (size_t i = 0; i < names.n; i++)
+		free((char *)string_at(&names, i));
+	vector_done(&names);
+	return r;
 }
 
 static int write_rules(FILE *file, const struct View *view, char **texts)
@@ -184,23 +275,65 @@ static int write_rules(FILE *file, const struct View *view, char **texts)
 	unsigned rules = 0;
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
-		if (!needs_rule(view->inventory.devices[i]))
+		if (reason_to_leave_out(view->inventory.devices[i]))
 			continue;
-		if (!is_identified(view->inventory.devices[i])) {
-			(void)fputs("  # no rule, as nothing identifies it:\n", file);
-			write_comment(file, view, view->inventory.devices[i]);
-			continue;
-		}
 		texts[i] = rule_text(view->inventory.devices[i]);
 		if (!texts[i])
 			return -ENOMEM;
 		rules++;
 	}
 	(void)fputs(rules > 0 ? "rules:\n" : "rules: []\n", file);
-	for (size_t i = 0; i < view->inventory.n; i++)
-		if (texts[i])
-			write_group(file, view, texts, i);
-	return 0;
+	return write_groups(file, view, texts);
+}
+
+/* --- what gets no rule --- */
+
+#define COMMENT_WIDTH 96
+
+/* Writes the names of the devices that are left out for @reason, as many in a line as there is room
+ * for. */
+static void write_names(FILE *file, const struct View *view, const char *reason)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		const struct Device *device = view->inventory.devices[i];
+		const char *other = reason_to_leave_out(device);
+		_cleanup_free_ char *name = NULL, *safe = NULL;
+		size_t width;
+
+		if (!other || !streq(other, reason))
+			continue;
+		name = device_name(device);
+		safe = escape_text(name);
+		width = escaped_width(safe ? safe : "?") + 1;
+		if (column == 0 || column + width > COMMENT_WIDTH) {
+			(void)fputs(column ? "\n#  " : "#  ", file);
+			column = 3;
+		}
+		(void)fprintf(file, " %s", safe ? safe : "?");
+		column += width;
+	}
+	(void)fputc('\n', file);
+}
+
+/* What gets no rule is told, by reasons, as silence could be taken for a rule. */
+static void write_left_out(FILE *file, const struct View *view)
+{
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		const char *reason = reason_to_leave_out(view->inventory.devices[i]);
+		bool is_first = reason;
+
+		for (size_t j = 0; is_first && j < i; j++) {
+			const char *other = reason_to_leave_out(view->inventory.devices[j]);
+
+			is_first = !other || !streq(other, reason);
+		}
+		if (!is_first)
+			continue;
+		(void)fprintf(file, "# No rules for these: %s.\n", reason);
+		write_names(file, view, reason);
+	}
 }
 
 int policy_generate(FILE *file, const struct View *view)
@@ -216,6 +349,7 @@ int policy_generate(FILE *file, const struct View *view)
 		    "version: 1\ndefaults: { \"*\": kernel, usb: deny, thunderbolt: deny }\n",
 		    file);
 	r = write_rules(file, view, texts);
+	write_left_out(file, view);
 	for (size_t i = 0; i < view->inventory.n; i++)
 		free(texts[i]);
 	free(texts);

@@ -203,6 +203,7 @@ static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
 					      sizeof(descriptors));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	expect_in(out, "# usb:1-1");
+	expect_in(out, "  - name: \"usb-1d6b-0104\"\n    action: allow\n");
 	expect_in(out,
 		  "idVendor: \"0x1d6b\", idProduct: \"0x0104\", product: \"Key\\\"board\\\\*\"");
 	expect_in(out, "count: { max: 1 }");
@@ -211,6 +212,70 @@ static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
 	testbed_policy(bed, out);
 	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
 	expect_in(list, "allow");
+}
+
+/* A pci device in use, with a driver. */
+static void add_in_use(struct Testbed *bed, const char *name, unsigned device, const char *driver)
+{
+	_cleanup_free_ char *path = testbed_add_pci(bed, name, 0x8086, device), *link = NULL;
+
+	assert_true(asprintf(&link, "../../bus/pci/drivers/%s", driver) > 0);
+	umockdev_testbed_set_attribute(bed->umockdev, path, "authorized", "1\n");
+	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver", link);
+}
+
+static void test_generated_rules_have_names_of_their_own(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *list = NULL;
+
+	add_in_use(bed, "0000:00:01.0", 0x1, "e1000e");
+	add_in_use(bed, "0000:00:02.0", 0x2, "e1000e-2");
+	add_in_use(bed, "0000:00:03.0", 0x3, "e1000e");
+	add_in_use(bed, "0000:00:04.0", 0x4, "e1000e");
+	add_in_use(bed, "0000:00:05.0", 0x4, "e1000e");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "  - name: \"e1000e\"\n    action: allow\n    driver: \"e1000e\"\n");
+	expect_in(out, "  - name: \"e1000e-2\"\n    action: allow\n    driver: \"e1000e-2\"\n");
+	expect_in(out, "  - name: \"e1000e-3\"\n    action: allow\n    driver: \"e1000e\"\n");
+	expect_in(out, "  - name: \"e1000e-4\"\n    action: allow\n    driver: \"e1000e\"\n");
+	assert_null(strstr(out, "\"e1000e-5\""));
+	testbed_policy(bed, out);
+	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	expect_in(list, ":e1000e-4\n");
+}
+
+/* One that shows no interfaces. */
+static void add_usb(struct Testbed *bed, const char *name)
+{
+	const unsigned char descriptors[18] = {18, 1};
+	_cleanup_free_ char *path = testbed_add_usb(bed, name, "x\n");
+
+	umockdev_testbed_set_attribute_binary(bed->umockdev, path, "descriptors",
+					      (guint8 *)descriptors, sizeof(descriptors));
+}
+
+static void test_generate_says_which_devices_have_no_rule_and_why(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *refused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1234);
+	_cleanup_free_ char *timer = umockdev_testbed_add_device(
+		bed->umockdev, "platform", "ti\x1bmer", NULL, "x", "y", NULL, NULL);
+	_cleanup_free_ char *out = NULL;
+
+	add_usb(bed, "usb1");
+	add_usb(bed, "1-1");
+	add_usb(bed, "1-2");
+	umockdev_testbed_set_attribute_link(bed->umockdev, timer, "driver",
+					    "../../bus/platform/drivers/some");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "# No rules for these: they are refused now.\n#   pci:0000:00:01.0\n");
+	expect_in(out, "# No rules for these: no driver has them.\n#   usb:1-1 usb:1-2\n");
+	expect_in(out, "# No rules for these: root hub: part of its controller.\n#   usb:usb1\n");
+	expect_in(out, "# No rules for these: without the kernel series they may be the kernel's "
+		       "own.\n#   platform:ti\\x1bmer\n");
+	testbed_policy(bed, out);
+	assert_int_equal(run(NULL, NULL, "policy", "check", bed->policy), EXIT_DONE);
 }
 
 /* --- snapshots --- */
@@ -426,6 +491,8 @@ int main(void)
 		VERB_TEST(test_check_shows_the_first_errors_of_many_and_counts_all),
 		VERB_TEST(test_show_prints_a_policy_that_is_the_same),
 		VERB_TEST(test_generate_allows_what_is_in_use_and_no_list_admits),
+		VERB_TEST(test_generated_rules_have_names_of_their_own),
+		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),
 		VERB_TEST(test_names_that_are_expected_are_no_globs),
 		VERB_TEST(test_names_with_blanks_can_be_expected),

@@ -8,16 +8,14 @@
 int verb_policy_show(const struct Options *options, char *const *args)
 {
 	_cleanup_policy_ struct Policy *policy = NULL;
-	int r = options->root ? policy_load_from_root(options->root, &policy)
-			      : policy_load(options->policy, &policy);
-
 	struct json_object *json;
 
 	(void)args;
-	if (r < 0)
+	if (view_load_policy(options, &policy) < 0)
 		return EXIT_FAILED;
 	if (options->json) {
-		r = policy_to_json(policy, &json);
+		int r = policy_to_json(policy, &json);
+
 		return finish(r < 0 ? r : json_print_yaml(json), "print");
 	}
 	policy_write(stdout, policy);

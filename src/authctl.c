@@ -9,6 +9,7 @@
 #include "io.h"
 #include "log.h"
 #include "policy-parse.h"
+#include "suggest.h"
 
 enum {
 	OPT_POLICY = 1,
@@ -83,7 +84,7 @@ static void print_help(void)
 	(void)printf("\nDEV is BUS:NAME as in list, a NAME that one device has, or a path below "
 		     "/sys.\n\n"
 		     "Options:\n"
-		     "  --policy FILE    this policy, not the drop-ins in policy.d\n"
+		     "  --policy FILE    this policy (\"-\": standard input), not the drop-ins\n"
 		     "  --root DIR       the drop-ins of the system in this directory\n"
 		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
 		     "  --expect FILE    with policy test: the verdicts that must come out\n"
@@ -112,22 +113,81 @@ static bool is_named(const char *name, int n, char *const *words, int *ret_n)
 	       (!second || streq(words[1], second + 1));
 }
 
-/* No guess at what was meant: the nearest verb to "help" is "deny". */
-static const struct Verb *find_verb(int n, char *const *words, int *ret_n)
+/* The second word of @verb where @group is its first; NULL else. */
+static const char *word_in_group(const struct Verb *verb, const char *group)
 {
-	_cleanup_free_ char *safe = escape_text(words[0]);
-	bool is_first = false;
+	const char *rest = startswith(verb->name, group);
+
+	return rest && *rest == ' ' ? rest + 1 : NULL;
+}
+
+/* Logs which verbs begin with the word @group. Returns false where none does. */
+static bool tell_group(const char *group, const char *typed)
+{
+	_cleanup_free_ char *list = NULL, *safe = escape_text(typed);
+	const char *words[ELEMENTSOF(verbs)], *nearest;
+	size_t n = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
-		if (is_named(verbs[i].name, n, words, ret_n))
-			return &verbs[i];
-		is_first = is_first || (startswith(verbs[i].name, words[0]) &&
-					verbs[i].name[strlen(words[0])] == ' ');
+		const char *word = word_in_group(&verbs[i], group);
+
+		if (word)
+			words[n++] = word;
 	}
-	if (is_first)
-		log_error("\"%s\" is the first word of several verbs", safe ? safe : "?");
+	if (n == 0)
+		return false;
+	list = join_words(words, n);
+	nearest = typed ? nearest_word(typed, words, n) : NULL;
+	if (!typed)
+		log_error("%s takes one of: %s", group, list ? list : "?");
+	else if (nearest)
+		log_error("unknown verb \"%s %s\", the nearest is \"%s %s\"", group,
+			  safe ? safe : "?", group, nearest);
+	else
+		log_error("unknown verb \"%s %s\": %s takes one of: %s", group, safe ? safe : "?",
+			  group, list ? list : "?");
+	return true;
+}
+
+/* The verb of which what was typed is the second word, or the first word of one that is near to it;
+ * NULL: none. Static. */
+static const char *nearest_verb(const char *typed)
+{
+	static char firsts[ELEMENTSOF(verbs)][16];
+	const char *words[ELEMENTSOF(verbs)];
+
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		const char *second = strchr(verbs[i].name, ' ');
+
+		if (second && streq(second + 1, typed))
+			return verbs[i].name;
+		(void)snprintf(firsts[i], sizeof(firsts[i]), "%.*s",
+			       (int)strcspn(verbs[i].name, " "), verbs[i].name);
+		words[i] = firsts[i];
+	}
+	return nearest_word(typed, words, ELEMENTSOF(verbs));
+}
+
+static void tell_unknown(int n, char *const *words)
+{
+	_cleanup_free_ char *safe = escape_text(words[0]);
+	const char *nearest;
+
+	if (tell_group(words[0], n > 1 ? words[1] : NULL))
+		return;
+	nearest = nearest_verb(words[0]);
+	if (nearest)
+		log_error("unknown verb \"%s\", the nearest is \"%s\"", safe ? safe : "?", nearest);
 	else
 		log_error("unknown verb \"%s\"", safe ? safe : "?");
+}
+
+static const struct Verb *find_verb(int n, char *const *words, int *ret_n)
+{
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+		if (is_named(verbs[i].name, n, words, ret_n))
+			return &verbs[i];
+	tell_unknown(n, words);
 	return NULL;
 }
 
@@ -173,10 +233,25 @@ static void block_sigchld(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static int check_arguments(const struct Verb *verb, const struct Options *options, int n)
+static unsigned count_standard_input(const struct Options *options, int n, char *const *args)
+{
+	unsigned found = (options->policy && streq(options->policy, "-")) +
+			 (options->snapshot && streq(options->snapshot, "-"));
+
+	for (int i = 0; i < n; i++)
+		found += streq(args[i], "-");
+	return found;
+}
+
+static int check_arguments(const struct Verb *verb, const struct Options *options, int n,
+			   char *const *args)
 {
 	if (n < verb->least || n > verb->most) {
 		log_error("%s takes %s", verb->name, verb->most ? verb->arguments : "no argument");
+		return -1;
+	}
+	if (count_standard_input(options, n, args) > 1) {
+		log_error("standard input can be read once");
 		return -1;
 	}
 	if (options->policy && options->root) {
@@ -201,7 +276,7 @@ static int run_verb(const struct Options *options, int seen, int n, char *const 
 	}
 	verb = find_verb(n, args, &n_words);
 	if (!verb || check_options(verb, seen) < 0 ||
-	    check_arguments(verb, options, n - n_words) < 0)
+	    check_arguments(verb, options, n - n_words, args + n_words) < 0)
 		return usage_hint();
 	block_sigchld();
 	return verb->run(options, args + n_words);

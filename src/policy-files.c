@@ -112,20 +112,36 @@ static int read_file(const char *root, const char *file, size_t max, char **ret,
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
 }
 
-static int load_file(struct Policy *policy, const char *root, const char *file)
+static int parse_text(struct Policy *policy, const char *root, const char *file, const char *text,
+		      size_t size)
 {
 	_cleanup_(parse_errors_done) struct ParseErrors errors = {0};
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	int r = read_file(root, file, policy->size_max, &text, &size);
+	int r = policy_parse(policy, file, text, size, &errors);
 
-	if (r < 0)
-		return r;
-	r = policy_parse(policy, file, text, size, &errors);
 	refuse_for(&errors, root, file);
 	if (r == -EBADMSG)
 		return r;
 	return r < 0 ? refuse(r, "%s: %s", file, strerror(-r)) : 0;
+}
+
+static int load_file(struct Policy *policy, const char *root, const char *file)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = read_file(root, file, policy->size_max, &text, &size);
+
+	return r < 0 ? r : parse_text(policy, root, file, text, size);
+}
+
+static int load_standard_input(struct Policy *policy)
+{
+	static const char name[] = "<stdin>";
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = read_whole(STDIN_FILENO, policy->size_max, &text, &size);
+
+	return r < 0 ? refuse(r, "%s: %s", name, strerror(-r))
+		     : parse_text(policy, NULL, name, text, size);
 }
 
 /* --- drop-ins --- */
@@ -301,7 +317,8 @@ int policy_load_files(char *const *files, struct Policy **ret)
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
 	for (; *files; files++) {
-		int loaded = load_file(policy, NULL, *files);
+		int loaded = streq(*files, "-") ? load_standard_input(policy)
+						: load_file(policy, NULL, *files);
 
 		if (r == 0)
 			r = loaded;
@@ -339,7 +356,12 @@ int policy_load_from_root(const char *root, struct Policy **ret)
 
 int policy_load(const char *file, struct Policy **ret)
 {
+	struct Policy *policy;
+
 	if (!file)
 		return policy_load_from_root("", ret);
-	return policy_load_files((char *const[]){(char *)file, NULL}, ret);
+	policy = policy_new();
+	if (!policy)
+		return refuse(-ENOMEM, "out of memory");
+	return complete(policy, load_file(policy, NULL, file), ret);
 }

@@ -17,7 +17,9 @@ int policy_load(const char *file, struct Policy **ret);
 /* The drop-ins below the directory @root, instead of those of the running system. */
 int policy_load_from_root(const char *root, struct Policy **ret);
 
-/* The files in the order that they are given in, ended by NULL, as one policy. */
+/* The files in the order that they are given in, ended by NULL, as one policy. "-" is standard
+ * input, for which whoever opened it answers: nothing but its size is limited. For what only looks
+ * at a policy: one that comes into force is a file that can be trusted. */
 int policy_load_files(char *const *files, struct Policy **ret);
 
 /* A file that policy_write() made of a whole policy, and that may be as large as its files

@@ -25,15 +25,20 @@ static int open_machine(struct View *view, const struct Options *options)
 	return 0;
 }
 
+int view_load_policy(const struct Options *options, struct Policy **ret)
+{
+	if (options->root)
+		return policy_load_from_root(options->root, ret);
+	if (options->policy)
+		return policy_load_files((char *const[]){(char *)options->policy, NULL}, ret);
+	return policy_load(NULL, ret);
+}
+
 int view_open(struct View *view, const struct Options *options)
 {
 	int r = open_machine(view, options);
 
-	if (r < 0)
-		return r;
-	if (options->root)
-		return policy_load_from_root(options->root, &view->policy);
-	return policy_load(options->policy, &view->policy);
+	return r < 0 ? r : view_load_policy(options, &view->policy);
 }
 
 static int decide(struct View *view)

@@ -18,6 +18,10 @@ struct View {
 	bool of_snapshot;     /* the devices are not those that are there */
 };
 
+/* Reads the policy that @options name, "-" being standard input, for a verb that only looks at it.
+ * Returns 0 or a negative errno after the log told why. */
+int view_load_policy(const struct Options *options, struct Policy **ret);
+
 /* Reads the policy that @options name. Returns 0 or a negative errno after the log told why. The
  * caller calls view_done() in each case. */
 int view_open(struct View *view, const struct Options *options);

@@ -2,6 +2,7 @@
 
 /* What `policy check` tells of a policy by the machine that it is for. */
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "authctl.h"
@@ -161,6 +162,80 @@ static void test_a_policy_for_another_machine_is_not_compared_with_this_one(void
 		(void)rmdir(p);
 }
 
+/* --- standard input --- */
+
+/* What programs that are started read from standard input. */
+static void set_standard_input(const char *text)
+{
+	int fd = memfd_create("in", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_true(dup2(fd, STDIN_FILENO) >= 0);
+	(void)close(fd);
+}
+
+static void test_a_policy_is_checked_from_standard_input(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *err = NULL, *both = NULL, *large = NULL;
+
+	set_standard_input("version: 1\nrules:\n- { action: allow, match: { pci: {} } }\n");
+	assert_int_equal(run(&out, NULL, "policy", "check", "-"), EXIT_DONE);
+	expect_times(out, 1, "<stdin>:3: allows any driver");
+	set_standard_input("version: 1\nrulez: []\n");
+	assert_int_equal(run(NULL, &err, "policy", "check", "-"), EXIT_FAILED);
+	expect_times(err, 1, "policy refused: <stdin>:2:1: unknown key \"rulez\"");
+	set_standard_input("version: 1\nrules:\n- { action: deny, match: { pci: {} } }\n");
+	assert_int_equal(run(&both, NULL, "policy", "check", bed->policy, "-"), EXIT_DONE);
+	expect_times(both, 1, "1 rule in 2 files");
+	large = malloc((1 << 20) + 2);
+	memset(large, '#', (1 << 20) + 1);
+	large[(1 << 20) + 1] = '\0';
+	set_standard_input(large);
+	assert_int_equal(run(NULL, NULL, "policy", "check", "-"), EXIT_FAILED);
+}
+
+static void test_a_policy_from_standard_input_is_tested_and_shown(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *snapshot = NULL, *text = NULL, *out = NULL, *shown = NULL;
+	static const char policy[] =
+		"version: 1\nrules:\n- { name: a, action: deny, match: { pci: {} } }\n";
+
+	assert_true(asprintf(&snapshot, "%s/snapshot", bed->runtime_dir) > 0);
+	assert_int_equal(run(&text, NULL, "snapshot", "--policy", bed->policy), EXIT_DONE);
+	assert_true(g_file_set_contents(snapshot, text, -1, NULL));
+	set_standard_input(policy);
+	assert_int_equal(run(&out, NULL, "policy", "test", "--snapshot", snapshot, "--policy", "-"),
+			 EXIT_DONE);
+	expect_times(out, 1, "<stdin>:a");
+	set_standard_input(policy);
+	assert_int_equal(run(&shown, NULL, "policy", "show", "--policy", "-"), EXIT_DONE);
+	expect_times(shown, 1, "# \"<stdin>\":3\n  - name: \"a\"\n");
+}
+
+static void test_nothing_is_put_in_force_from_standard_input(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *value = NULL;
+
+	set_standard_input("version: 1\ndefaults: { pci: allow }\n");
+	assert_int_equal(run(NULL, NULL, "apply", "--policy", "-"), EXIT_FAILED);
+	value = testbed_attr(bed, nic, "authorized");
+	assert_string_equal(value, "0");
+}
+
+static void test_standard_input_is_read_once(void **state)
+{
+	assert_int_equal(run(NULL, NULL, "policy", "check", "-", "-"), EXIT_USAGE);
+	assert_int_equal(run(NULL, NULL, "policy", "test", "--snapshot", "-", "--policy", "-"),
+			 EXIT_USAGE);
+}
+
 #define CHECK_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
 
 int main(void)
@@ -173,6 +248,10 @@ int main(void)
 		CHECK_TEST(test_modules_that_cannot_be_asked_are_told_of_once),
 		CHECK_TEST(test_a_kernel_has_aliases_where_their_file_is),
 		CHECK_TEST(test_a_policy_for_another_machine_is_not_compared_with_this_one),
+		CHECK_TEST(test_a_policy_is_checked_from_standard_input),
+		CHECK_TEST(test_a_policy_from_standard_input_is_tested_and_shown),
+		CHECK_TEST(test_nothing_is_put_in_force_from_standard_input),
+		CHECK_TEST(test_standard_input_is_read_once),
 	};
 
 	return RUN_TESTS("policy-check", tests);

@@ -226,13 +226,40 @@ static void test_wrong_usage_has_its_own_exit_status(void **state)
 {
 	_cleanup_free_ char *err = NULL;
 
-	assert_int_equal(run(NULL, &err, "lits"), EXIT_USAGE);
-	assert_non_null(strstr(err, "unknown verb \"lits\""));
+	assert_int_equal(run(NULL, &err, "nonsense"), EXIT_USAGE);
+	assert_non_null(strstr(err, "unknown verb \"nonsense\"\n"));
 	assert_int_equal(run(NULL, NULL, "show"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "list", "extra"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "deny", NIC, "--driver", "x"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "authorize", NIC, "--driver", "a/b"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "--bogus"), EXIT_USAGE);
+}
+
+static void expect_usage_error(const char *first, const char *second, const char *message)
+{
+	_cleanup_free_ char *err = NULL;
+
+	assert_int_equal(run(NULL, &err, first, second), EXIT_USAGE);
+	if (!strstr(err, message))
+		fail_msg("no \"%s\" in:\n%s", message, err);
+}
+
+static void test_an_unknown_verb_is_answered_with_the_nearest(void **state)
+{
+	expect_usage_error("lits", NULL, "unknown verb \"lits\", the nearest is \"list\"\n");
+	expect_usage_error("polciy", "check", "\"polciy\", the nearest is \"policy\"\n");
+	expect_usage_error("generate", NULL, "the nearest is \"policy generate\"\n");
+	expect_usage_error("policy", "tets",
+			   "unknown verb \"policy tets\", the nearest is \"policy test\"\n");
+	expect_usage_error("policy", "x\x1b",
+			   "unknown verb \"policy x\\x1b\": policy takes one of: check, ");
+	expect_usage_error("x\x1b", NULL, "unknown verb \"x\\x1b\"\n");
+	expect_usage_error("help", NULL, "unknown verb \"help\"\n");
+}
+
+static void test_the_first_word_of_several_verbs_lists_them(void **state)
+{
+	expect_usage_error("policy", NULL, "policy takes one of: check, show, generate, test\n");
 }
 
 #define TOOL_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
@@ -256,6 +283,8 @@ int main(void)
 		TOOL_TEST(test_a_path_that_is_no_governed_device_has_the_status_of_none),
 		TOOL_TEST(test_a_driver_nobody_registered_is_warned_about),
 		TOOL_TEST(test_wrong_usage_has_its_own_exit_status),
+		TOOL_TEST(test_an_unknown_verb_is_answered_with_the_nearest),
+		TOOL_TEST(test_the_first_word_of_several_verbs_lists_them),
 	};
 
 	return RUN_TESTS("tool", tests);

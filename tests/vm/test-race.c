@@ -21,6 +21,7 @@
 
 #define VIRTIO_NIC "1af4:1041"
 #define RNG "1af4:1044"
+#define PORTS "1af4:1005" /* a random number generator of old */
 #define NVME "1b36:0010"
 #define XHCI "1b36:000d"
 #define NIC "8086:10d3"
@@ -53,9 +54,13 @@ static unsigned int rounds(unsigned int sample, unsigned int full)
 }
 
 /* Devices that nothing names, one in a slot each. The first one, whose driver is quick, is there
- * for many rounds: virtio-pci binds to it if it may, and nothing to what that makes of it. */
+ * for many rounds: virtio-pci binds to it if it may, and nothing to what that makes of it. The
+ * second one, which has I/O ports and no memory, is there to be removed and found again for many
+ * rounds: QEMU's CPUs do not bear it that one changes the map of memory while another uses it. 7.2
+ * falls by SIGSEGV, 10.0 by an assertion in iotlb_to_section(), and both lose timers. */
 static const char *const devices[] = {
 	"virtio-rng-pci,id=rng1,bus=rp1",
+	"virtio-rng-pci,id=rng2,bus=rp6,disable-modern=on,disable-legacy=off,vectors=0",
 	"nvme,id=nvme1,bus=rp2,serial=x,drive=null1",
 	"qemu-xhci,id=xhci1,bus=rp3", /* and behind it: */
 	"usb-kbd,bus=xhci1.0",
@@ -297,7 +302,7 @@ static void test_writes_and_bind_leave_no_driver_without_authorization(void **st
 static void test_writes_and_rescan_never_hang(void **state)
 {
 	struct vm *vm = up();
-	_cleanup_free_ char *device = vm_find_pci(vm, RNG);
+	_cleanup_free_ char *device = vm_find_pci(vm, PORTS);
 
 	(void)state;
 	race(vm, rounds(20, 500), REMOVER " %s/authorized=1,0 /sys/bus/pci/rescan=1", device,
@@ -310,7 +315,7 @@ static void test_writes_and_rescan_never_hang(void **state)
 static void test_write_at_the_announcement_of_a_device_is_not_lost(void **state)
 {
 	struct vm *vm = up();
-	_cleanup_free_ char *device = vm_find_pci(vm, RNG);
+	_cleanup_free_ char *device = vm_find_pci(vm, PORTS);
 
 	(void)state;
 	begin_race(vm, "+pci=1");
@@ -326,7 +331,7 @@ static void test_write_at_the_announcement_of_a_device_is_not_lost(void **state)
 static void test_opposite_writes_at_the_announcement_and_later_never_hang(void **state)
 {
 	struct vm *vm = up();
-	_cleanup_free_ char *device = vm_find_pci(vm, NIC);
+	_cleanup_free_ char *device = vm_find_pci(vm, PORTS);
 
 	(void)state;
 	race(vm, rounds(10, 500), "+pci=1,0 %s/authorized=0,default " REMOVER, device, device);
@@ -435,7 +440,7 @@ static void test_writes_and_late_enumeration_never_hang(void **state)
 static void test_defaults_of_the_bus_and_of_devices_never_hang(void **state)
 {
 	struct vm *vm = up();
-	_cleanup_free_ char *device = vm_find_pci(vm, RNG);
+	_cleanup_free_ char *device = vm_find_pci(vm, PORTS);
 
 	(void)state;
 	race(vm, rounds(10, 500),

@@ -370,6 +370,7 @@ pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		(void)close(fd); /* or it would wait for itself once nobody reads there */
 		(void)setenv("NOTIFY_SOCKET", name, 1);
 		(void)dup2(bed->log, STDERR_FILENO);
 		run_child(program, 3, argv);

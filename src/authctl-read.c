@@ -180,7 +180,7 @@ int verb_list(const struct Options *options, char *const *args)
 	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
 		return EXIT_FAILED;
 	r = finish(options->json ? print_list_json(&view) : print_list(&view), "print");
-	return view.inventory.is_incomplete ? EXIT_FAILED : r;
+	return view.inventory.unreadable.n > 0 ? EXIT_FAILED : r;
 }
 
 int verb_show(const struct Options *options, char *const *args)

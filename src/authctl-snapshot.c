@@ -35,7 +35,7 @@ int verb_snapshot(const struct Options *options, char *const *args)
 	if (take(&view, options, NULL) < 0)
 		return EXIT_FAILED;
 	r = finish(json_print(snapshot_to_json(&view.inventory)), "print");
-	return view.inventory.is_incomplete ? EXIT_FAILED : r;
+	return view.inventory.unreadable.n > 0 ? EXIT_FAILED : r;
 }
 
 /* --- diff --- */
@@ -150,5 +150,5 @@ int verb_diff(const struct Options *options, char *const *args)
 	r = diff.json ? json_print(diff.json) : fflush(stdout) == 0 ? 0 : -errno;
 	if (r < 0)
 		return finish(r, "print");
-	return diff.n > 0 || view.inventory.is_incomplete ? EXIT_FAILED : EXIT_DONE;
+	return diff.n > 0 || view.inventory.unreadable.n > 0 ? EXIT_FAILED : EXIT_DONE;
 }

@@ -16,6 +16,9 @@ void inventory_done(struct Inventory *inventory)
 	}
 	free(inventory->devices);
 	needs_done(&inventory->held);
+	for (size_t i = 0; i < inventory->unreadable.n; i++)
+		free((char *)string_at(&inventory->unreadable, i));
+	vector_done(&inventory->unreadable);
 	*inventory = (struct Inventory){0};
 }
 
@@ -104,10 +107,12 @@ static int on_node(const char *syspath, void *userdata)
 	if (r == -ENODEV || r == -ENOTSUP)
 		return 0;
 	if (r < 0) {
-		_cleanup_free_ char *safe = escape_text(syspath);
+		_cleanup_free_ char *safe = escape_text(syspath), *path = strdup(syspath);
 
 		log_error("%s: cannot be read: %s", safe ? safe : "?", strerror(-r));
-		reading->inventory->is_incomplete = true;
+		if (!path || vector_add(&reading->inventory->unreadable, &path, sizeof(path)) < 0)
+			return -ENOMEM;
+		path = NULL;
 		return 0;
 	}
 	return inventory_add(reading->inventory, device);

@@ -10,8 +10,8 @@
 struct Inventory {
 	struct Device **devices; /* owned */
 	size_t n;
-	struct Needs held;  /* the attributes that were asked for */
-	bool is_incomplete; /* a device could not be read; the log told which and why */
+	struct Needs held;	  /* the attributes that were asked for */
+	struct Vector unreadable; /* of strings: paths of devices; the log told why */
 };
 
 /* Reads the devices that are there, with the attributes and interfaces that @needs names. Returns 0

@@ -2,6 +2,11 @@
 #include "vital.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "chain.h"
 #include "decide.h"
@@ -10,6 +15,8 @@
 #include "log.h"
 #include "phase.h"
 #include "udev.h"
+
+#define DEADLINE_MSEC 10000
 
 struct Check {
 	enum VitalCheck how;
@@ -54,6 +61,29 @@ static bool would_lose_driver(const struct Device *device, const struct Decision
 	       (decision->driver && !streq(decision->driver, device->driver));
 }
 
+/* Whether @path is @syspath or above it. */
+static bool is_on_way_to(const char *path, const char *syspath)
+{
+	const char *rest = startswith(syspath, path);
+
+	return rest && (!*rest || *rest == '/');
+}
+
+/* tdx-authd refuses what it cannot read. */
+static void report_unreadable(struct Check *check, const char *syspath, const char *what)
+{
+	for (size_t i = 0; i < check->inventory.unreadable.n; i++) {
+		const char *path = string_at(&check->inventory.unreadable, i);
+		_cleanup_free_ char *safe = escape_text(path);
+
+		if (!is_on_way_to(path, syspath))
+			continue;
+		log_error("%s: cannot be read, so it would be refused, and %s is behind it",
+			  safe ? safe : "?", what);
+		check->refused++;
+	}
+}
+
 static int on_vital(const char *syspath, const char *what, void *userdata)
 {
 	struct Check *check = userdata;
@@ -66,6 +96,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 			    what);
 		return 0;
 	}
+	report_unreadable(check, syspath, what);
 	device = chain_device(&check->inventory, syspath);
 
 	for (; r >= 0 && device; device = device->parent) {
@@ -84,7 +115,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 	return r;
 }
 
-int policy_check_vital(const struct Policy *policy, enum VitalCheck how)
+static int check_here(const struct Policy *policy, enum VitalCheck how)
 {
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_(check_done) struct Check check = {.how = how};
@@ -102,9 +133,69 @@ int policy_check_vital(const struct Policy *policy, enum VitalCheck how)
 	}
 	if (r >= 0)
 		r = chain_find_vital(on_vital, &check);
-	if (r < 0) {
-		log_error("cannot tell what the machine runs on: %s", strerror(-r));
-		return r;
-	}
-	return check.refused;
+	return r < 0 ? r : check.refused;
+}
+
+/* Tells @fd what came of it. */
+_Noreturn static void check_and_tell(const struct Policy *policy, enum VitalCheck how,
+				     pid_t starter, int fd)
+{
+	int result;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != starter)
+		_exit(EXIT_FAILURE);
+	result = check_here(policy, how);
+	_exit(write(fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? EXIT_SUCCESS
+									    : EXIT_FAILURE);
+}
+
+/* What the process at the other end of @fd finds, or -ETIME. */
+static int wait_for_result(int fd)
+{
+	struct pollfd polled = {.fd = fd, .events = POLLIN};
+	int result, n;
+
+	do
+		n = poll(&polled, 1, DEADLINE_MSEC);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIME;
+	return read(fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? result : -EIO;
+}
+
+/* In a process of its own: a probe that the host stalls, or a file system that does not answer, can
+ * make who looks wait for ever. */
+static int check_elsewhere(const struct Policy *policy, enum VitalCheck how)
+{
+	_cleanup_close_ int reader = -1, writer = -1;
+	pid_t pid, starter = getpid();
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	reader = fds[0];
+	writer = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		check_and_tell(policy, how, starter, writer);
+	(void)close(take_fd(&writer)); /* or the end of that process would go unnoticed */
+	r = wait_for_result(reader);
+	(void)kill(pid, SIGKILL);
+	/* one that cannot end yet is not waited for */
+	(void)waitpid(pid, NULL, r == -ETIME ? WNOHANG : 0);
+	return r;
+}
+
+int policy_check_vital(const struct Policy *policy, enum VitalCheck how)
+{
+	int r = check_elsewhere(policy, how);
+
+	if (r < 0)
+		log_error("cannot tell what the machine runs on: %s",
+			  r == -ETIME ? "a device, or a file system, keeps who looks waiting"
+				      : strerror(-r));
+	return r;
 }

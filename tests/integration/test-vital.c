@@ -237,6 +237,39 @@ static void test_a_policy_that_keeps_what_the_machine_runs_on_is_not_refused(voi
 	assert_int_equal(run(NULL, NULL, "policy", "check", bed->policy), EXIT_DONE);
 }
 
+/* The daemon refuses what it cannot read. */
+static void test_a_disk_that_cannot_be_read_is_not_kept(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *err = NULL;
+
+	add_in_use(bed, DISK_A);
+	add_in_use(bed, OTHER);
+	add_block(bed, "/sys/devices/" DISK_A "/block/sda", dev_of_root(), false);
+	testbed_make_unreadable(bed, "/sys/devices/" DISK_A, "class");
+	testbed_make_unreadable(bed, "/sys/devices/" OTHER, "class");
+	testbed_policy(bed, "version: 1\n");
+	assert_int_equal(run(NULL, &err, "policy", "check", bed->policy), EXIT_REFUSED);
+	assert_non_null(strstr(err, DISK_A ": cannot be read, so it would be refused, and " ROOT));
+	assert_null(strstr(err, OTHER ": cannot be read, so"));
+}
+
+/* As a probe that the host stalls does. */
+static void test_a_device_that_keeps_readers_waiting_is_not_waited_for(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *err = NULL;
+	int slow;
+
+	add_in_use(bed, DISK_A);
+	slow = testbed_make_slow(bed, "/sys/devices/" DISK_A, "driver_override");
+	testbed_policy(bed, "version: 1\nrules:\n- { action: deny, match: { pci: {}, "
+			    "attrs: { driver_override: vfio-pci } } }\n");
+	assert_int_equal(run(NULL, &err, "policy", "check", bed->policy), EXIT_FAILED);
+	assert_non_null(strstr(err, "keeps who looks waiting"));
+	(void)close(slow);
+}
+
 /* --- the daemon at its start --- */
 
 static void add_root_disk(struct Testbed *bed)
@@ -302,6 +335,8 @@ int main(void)
 		VITAL_TEST(test_the_disk_of_a_separate_usr_is_vital_and_that_of_boot_is_not),
 		VITAL_TEST(test_a_device_of_two_default_routes_is_told_once),
 		VITAL_TEST(test_a_policy_that_keeps_what_the_machine_runs_on_is_not_refused),
+		VITAL_TEST(test_a_disk_that_cannot_be_read_is_not_kept),
+		VITAL_TEST(test_a_device_that_keeps_readers_waiting_is_not_waited_for),
 		VITAL_TEST(test_a_daemon_that_starts_says_what_it_takes_and_takes_it),
 		VITAL_TEST(test_a_daemon_that_starts_says_nothing_of_what_it_keeps),
 		VITAL_TEST(test_a_daemon_starts_where_it_cannot_tell_what_the_machine_runs_on),

@@ -291,6 +291,14 @@ static void test_check_tells_errors_and_warnings_with_their_places(void **state)
 	expect(item, "column", "13");
 	assert_non_null(strstr(json_object_get_string(get(item, "message")), "\"permit\""));
 	json_object_put(check);
+	testbed_policy(bed, "version: 1\ndefaults: { pci: allow }\n");
+	check = run_json(EXIT_DONE, "policy", "check", bed->policy, "--root", "/nonexistent");
+	item = json_object_array_get_idx(get(check, "warnings"), 0);
+	expect(item, "file", NULL);
+	expect(item, "line", NULL);
+	item = json_object_array_get_idx(get(check, "notes"), 0);
+	assert_non_null(strstr(json_object_get_string(item), "not checked against a machine"));
+	json_object_put(check);
 	check = run_json(EXIT_FAILED, "policy", "check", "/nonexistent.yaml");
 	item = json_object_array_get_idx(get(check, "errors"), 0);
 	expect(item, "file", NULL);

@@ -468,9 +468,35 @@ static int read_document(struct YamlReader *reader, const struct Key *keys)
 	return 0;
 }
 
+/* What parsers take for the end of a line and people do not see, so that what stands behind it in a
+ * comment is none (YAML 1.1, 5.4), and what has text shown in another order than it stands in. */
+static const char *const unseen[] = {
+	"\xc2\x85",	"\xe2\x80\xa8", "\xe2\x80\xa9", /* line ends */
+	"\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae", /* order */
+	"\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9",
+};
+
+static bool is_unseen(const char *s, size_t size)
+{
+	if (*s == '\r')
+		return size < 2 || s[1] != '\n';
+	for (size_t i = 0; (*s & 0x80) && i < ELEMENTSOF(unseen); i++)
+		if (size >= strlen(unseen[i]) && memcmp(s, unseen[i], strlen(unseen[i])) == 0)
+			return true;
+	return false;
+}
+
+static const char *find_unseen(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (is_unseen(text + i, size - i))
+			return text + i;
+	return NULL;
+}
+
 int reader_read(struct YamlReader *reader, const char *text, size_t size, const struct Key *keys)
 {
-	const char *tab = memchr(text, '\t', size);
+	const char *tab = memchr(text, '\t', size), *hidden;
 	int r;
 
 	if (size > reader->size_max)
@@ -481,6 +507,11 @@ int reader_read(struct YamlReader *reader, const char *text, size_t size, const 
 	if (tab)
 		return reader_fail(reader, mark_at(text, (size_t)(tab - text)),
 				   "a tab: indent and separate with spaces");
+	hidden = find_unseen(text, size);
+	if (hidden)
+		return reader_fail(reader, mark_at(text, (size_t)(hidden - text)),
+				   "a character that ends a line, or turns its order round, and "
+				   "that nobody sees; take it out, or escape it in double quotes");
 	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
 		return reader_fail(reader, (yaml_mark_t){0},
 				   "begins with a byte order mark; take it out");

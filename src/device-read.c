@@ -371,12 +371,13 @@ static int read_device(const char *syspath, int dirfd, const struct Reader *read
 	_cleanup_device_ struct Device *device = NULL;
 	int r = device_new(syspath, dirfd, &device);
 
-	if (r >= 0)
-		r = read_all(dirfd, device);
-	if (r >= 0 && reader->needs)
-		r = read_needs(syspath, dirfd, reader, device);
 	if (r < 0)
 		return r;
+	r = read_all(dirfd, device);
+	if (r >= 0 && reader->needs)
+		r = read_needs(syspath, dirfd, reader, device);
+	if (r < 0) /* it is a device, whatever an attribute answers */
+		return r == -ENOTSUP ? -EIO : r;
 	*ret = TAKE_PTR(device);
 	return 0;
 }

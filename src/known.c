@@ -78,6 +78,7 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	free(known->shown);
 	known->shown = shown_by(device);
 	known->is_decided = true;
+	known->is_unrefused = false;
 	release(registry, known);
 	known->rule = decision->rule;
 	known->by = decision->by;
@@ -171,7 +172,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->dev = device->dev;
 	known->ino = device->ino;
 	known->is_hot = is_hot;
-	known->is_due = known->is_decided = false;
+	known->is_due = known->is_decided = known->is_unrefused = false;
 	known->before = device->authorized;
 	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)

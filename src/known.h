@@ -18,6 +18,7 @@ struct Known {
 	bool is_stale;	     /* it is to be decided over anew, whatever was decided */
 	bool is_due;	     /* it is to be looked at once what is on its way is done */
 	bool is_decided;     /* it was decided over once */
+	bool is_unrefused;   /* it was to be refused, and could not be */
 	char *shown;	     /* what it showed then, of a bus whose devices change their ids */
 	int before;	     /* `authorized` as it was first seen */
 	int authorized;	     /* as it was seen or left last; -1 unknown */

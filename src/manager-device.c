@@ -119,6 +119,16 @@ static void come_back(struct Manager *m, const char *syspath, dev_t dev, ino_t i
 	(void)manager_look(syspath, m);
 }
 
+bool manager_is_there(const struct Known *known)
+{
+	_cleanup_close_ int dirfd = sysfs_open(known->syspath);
+	dev_t dev;
+	ino_t ino;
+
+	return dirfd >= 0 && sysfs_identity(dirfd, &dev, &ino) == 0 && dev == known->dev &&
+	       ino == known->ino && sysfs_is_alive(dirfd);
+}
+
 /* Forgets a device that is gone. One that its rule had no room for may come in its place; if that
  * is gone as well, the next. */
 void manager_forget(struct Manager *m, struct Known *known)
@@ -127,11 +137,13 @@ void manager_forget(struct Manager *m, struct Known *known)
 		_cleanup_free_ char *path = strdup(known->syspath);
 
 		known->is_stale = true;
-		(void)manager_look(known->syspath, m);
-		if (!path || !path_queue_is_empty(&m->waiting))
+		if (!path)
+			return;
+		(void)manager_look(path, m);
+		if (!path_queue_is_empty(&m->waiting))
 			return;
 		known = registry_find(&m->registry, path);
-		if (known && (!known->is_stale || is_pending(m, known)))
+		if (known && manager_is_there(known))
 			return;
 	}
 }
@@ -176,11 +188,41 @@ static void count_outcome(struct ManagerCounts *counts, const struct EnforceRequ
 		counts->failed++;
 }
 
+static bool is_refusal(const struct EnforceRequest *request)
+{
+	return !request->authorize && !request->to_default;
+}
+
+/* A device that could not be refused is to be looked at by its next event, and when another one
+ * was: that may have stood in the way, behind it, or have made a worker free. */
+static void note_outcome(struct Manager *m, struct Known *known,
+			 const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	if (reply->error != -EAGAIN) /* then nothing was written */
+		known_note_state(known, reply->authorized, reply->authorized_driver, true);
+	if (reply->error == 0 || reply->error == -ENODEV || !is_refusal(request))
+		return;
+	known->is_stale = true;
+	known->is_unrefused = true;
+	m->has_unrefused = true;
+}
+
+static void look_again_at_unrefused(struct Manager *m)
+{
+	if (!m->has_unrefused)
+		return;
+	m->has_unrefused = false;
+	for (struct Known *known = m->registry.first; known; known = known->next)
+		if (known->is_unrefused && path_queue_add(&m->waiting, known->syspath) == 0)
+			known->is_unrefused = false;
+}
+
 static void on_done(const struct EnforceReply *reply, void *userdata)
 {
 	struct Pending *pending = userdata;
 	_cleanup_device_ struct Device *device = NULL;
 	struct Manager *m = pending->manager;
+	bool was_refused = reply->error == 0 && is_refusal(&pending->request);
 	struct Known *known;
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
@@ -188,10 +230,12 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	count_outcome(&m->counts, &pending->request, reply->error);
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
 	device = TAKE_PTR(pending->device);
-	pending_free(pending);
 	known = find_exactly(m, device->syspath, device->dev, device->ino);
 	if (known)
-		known_note_state(known, reply->authorized, reply->authorized_driver, true);
+		note_outcome(m, known, &pending->request, reply);
+	pending_free(pending);
+	if (was_refused)
+		look_again_at_unrefused(m);
 	come_back(m, device->syspath, device->dev, device->ino);
 	look_at_waiting(m);
 }
@@ -304,12 +348,16 @@ static int refuse_unreadable(struct Manager *m, const char *syspath, int *dirfd,
 {
 	static const struct Decision refusal = {.action = ACTION_DENY, .by = DECIDED_BY_FAILURE};
 	_cleanup_device_ struct Device *device = NULL;
+	struct Known *known;
 
 	if (error == -ENODEV || error == -ENOTSUP ||
 	    device_read_authorization(syspath, *dirfd, &device) < 0)
 		return error;
 	if (device->authorized != 1 || device_exempt(device) ||
 	    (m->audit && !bus_info[device->bus].native))
+		return error;
+	known = find_exactly(m, syspath, device->dev, device->ino);
+	if (is_kept(m, known, device, !known))
 		return error;
 	(void)note_device(m, device); /* so that what is written is no decision by hand */
 	(void)enforce(m, &device, &refusal, &(struct EnforceRequest){0}, dirfd);
@@ -374,6 +422,7 @@ static void on_read(const struct EnforceReply *reply, void *userdata)
 		dev_t dev = device->dev;
 		ino_t ino = device->ino;
 
+		r = sysfs_tell_absence(dirfd, r);
 		if (r >= 0)
 			r = device_read_state(dirfd, device);
 		if (r < 0)

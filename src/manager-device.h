@@ -20,8 +20,9 @@ struct Manager {
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
 	bool audit;
-	bool is_started;   /* every device that was there was decided over once */
-	bool is_sweep_due; /* what the last scan did not see is still to be forgotten */
+	bool is_started;    /* every device that was there was decided over once */
+	bool is_sweep_due;  /* what the last scan did not see is still to be forgotten */
+	bool has_unrefused; /* a device could not be refused, and may be once another one is */
 	struct Phase phase;
 	struct ManagerCounts counts;
 };
@@ -35,6 +36,10 @@ int manager_look(const char *syspath, void *userdata);
  * at before. One that a rule had no room for may come in the place of each. */
 void manager_forget(struct Manager *m, struct Known *known);
 void manager_sweep(struct Manager *m);
+
+/* Whether exactly this device is at its path, and is not on its way out: its attributes go before
+ * the event is sent, and its directory after (drivers/base/core.c, device_del()). */
+bool manager_is_there(const struct Known *known);
 
 /* Frees what is on its way. */
 void manager_drop_pending(struct Manager *m);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "log.h"
 #include "manager-device.h"
@@ -48,19 +49,19 @@ static int scan(struct Manager *m)
 	return r;
 }
 
-static uint64_t now_usec(struct Manager *m)
+static uint64_t now_usec(void)
 {
-	uint64_t now = 0;
+	struct timespec now;
 
-	(void)sd_event_now(m->event, CLOCK_MONOTONIC, &now);
-	return now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* The end of a start or an apply, from now: devices that keep coming must not keep it from ending.
  */
-static uint64_t last_moment(struct Manager *m)
+static uint64_t last_moment(const struct Manager *m)
 {
-	return now_usec(m) + PATIENCE * m->options.deadline_usec;
+	return now_usec() + PATIENCE * m->options.deadline_usec;
 }
 
 /* Runs the loop until every request has its outcome. Returns 0; -EINTR where a signal ended it;
@@ -70,7 +71,7 @@ static int drain(struct Manager *m, uint64_t until)
 	int r = 0;
 
 	while (r >= 0 && m->pending > 0) {
-		uint64_t now = now_usec(m);
+		uint64_t now = now_usec();
 
 		if (now >= until)
 			return -ETIME;
@@ -93,6 +94,8 @@ int manager_apply(struct Manager *m)
 		r = scan(m);
 		if (r >= 0)
 			r = drain(m, until);
+		if (r >= 0 && m->counts.devices != before && now_usec() >= until)
+			r = -ETIME;
 	} while (r >= 0 && m->counts.devices != before);
 	if (r < 0)
 		log_error("not every device was decided over: %s",
@@ -117,18 +120,6 @@ static void notify_status(struct Manager *m)
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
-/* Whether exactly this device is at its path, and is not on its way out: its attributes go before
- * the event is sent, and its directory after (drivers/base/core.c, device_del()). */
-static bool is_there(const struct Known *known)
-{
-	_cleanup_close_ int dirfd = sysfs_open(known->syspath);
-	dev_t dev;
-	ino_t ino;
-
-	return dirfd >= 0 && sysfs_identity(dirfd, &dev, &ino) == 0 && dev == known->dev &&
-	       ino == known->ino && sysfs_is_alive(dirfd);
-}
-
 static void handle_event(struct Manager *m, struct udev_device *event)
 {
 	const char *syspath = udev_device_get_syspath(event);
@@ -144,7 +135,7 @@ static void handle_event(struct Manager *m, struct udev_device *event)
 	/* another one may be at its path by now, and have been decided over: a scan is faster than
 	 * the events that are still on their way */
 	known = registry_find(&m->registry, syspath);
-	if (known && !is_there(known))
+	if (known && !manager_is_there(known))
 		manager_forget(m, known);
 }
 

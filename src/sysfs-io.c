@@ -72,11 +72,16 @@ int sysfs_read_fd(int fd, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+int sysfs_tell_absence(int dirfd, int error)
+{
+	return error == -ENODEV && sysfs_is_alive(dirfd) ? -EIO : error;
+}
+
 int sysfs_read(int dirfd, const char *attr, char **ret)
 {
 	_cleanup_close_ int fd = open_attr(dirfd, attr, O_RDONLY);
 
-	return fd < 0 ? fd : sysfs_read_fd(fd, ret);
+	return fd < 0 ? fd : sysfs_tell_absence(dirfd, sysfs_read_fd(fd, ret));
 }
 
 int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **ret,

@@ -30,6 +30,10 @@ int sysfs_read(int dirfd, const char *attr, char **ret);
 int sysfs_open_attr(int dirfd, const char *attr);
 int sysfs_read_fd(int fd, char **ret);
 
+/* What @error of reading or writing an attribute means: of a device that is there, -ENODEV is the
+ * attribute's own complaint (acpi's `status`, where firmware fails) and becomes -EIO. */
+int sysfs_tell_absence(int dirfd, int error);
+
 /* An attribute between the two. */
 struct Reading {
 	int fd;

@@ -23,6 +23,7 @@ struct Check {
 	struct Inventory inventory;
 	struct Decision *decisions;
 	const char **told; /* of each device, behind it what was told last */
+	bool *is_counted;  /* of each that could not be read */
 	int refused;	   /* devices */
 };
 
@@ -31,6 +32,7 @@ static void check_done(struct Check *check)
 	inventory_done(&check->inventory);
 	free(check->decisions);
 	free(check->told);
+	free(check->is_counted);
 }
 
 static int report(const struct Device *device, const char *what, const struct Decision *decision)
@@ -80,7 +82,8 @@ static void report_unreadable(struct Check *check, const char *syspath, const ch
 			continue;
 		log_error("%s: cannot be read, so it would be refused, and %s is behind it",
 			  safe ? safe : "?", what);
-		check->refused++;
+		check->refused += !check->is_counted[i];
+		check->is_counted[i] = true;
 	}
 }
 
@@ -126,7 +129,9 @@ static int check_here(const struct Policy *policy, enum VitalCheck how)
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
 		check.told = calloc(check.inventory.n + 1, sizeof(*check.told));
-		r = check.decisions && check.told
+		check.is_counted =
+			calloc(check.inventory.unreadable.n + 1, sizeof(*check.is_counted));
+		r = check.decisions && check.told && check.is_counted
 			    ? policy_decide_all(policy, check.inventory.devices, check.inventory.n,
 						phase_moment, &phase, check.decisions)
 			    : -ENOMEM;

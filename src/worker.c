@@ -35,7 +35,8 @@ struct Worker {
 	pid_t pid;
 	int socket;
 	bool given_up;
-	struct Job *job; /* NULL: idle */
+	bool is_authorizing; /* its job, or the one it was given up over, is no refusal */
+	struct Job *job;     /* NULL: idle */
 	sd_event_source *io, *deadline, *child;
 };
 
@@ -142,11 +143,31 @@ static void queue_done(struct Queue *queue)
 		free(job);
 }
 
+/* Workers that authorize, or that were given up when they did. */
+static unsigned count_authorizing(const struct WorkerPool *pool, bool given_up)
+{
+	unsigned n = 0;
+
+	for (const struct Worker *w = pool->workers; w; w = w->next)
+		n += w->is_authorizing && (w->given_up || (!given_up && w->job));
+	return n;
+}
+
+/* What is to be served next, or NULL: as many authorize as may. */
 static struct Queue *next_queue(struct WorkerPool *pool)
 {
 	if (pool->refusals.first)
 		return &pool->refusals;
-	return pool->authorizations.first ? &pool->authorizations : NULL;
+	return pool->authorizations.first &&
+			       count_authorizing(pool, false) < WORKERS_AUTHORIZING_MAX
+		       ? &pool->authorizations
+		       : NULL;
+}
+
+static bool is_authorization(const struct Job *job)
+{
+	return job->order.is_reading || job->order.request.authorize ||
+	       job->order.request.to_default;
 }
 
 static void finish_job(struct Job *job, const struct EnforceReply *reply)
@@ -231,6 +252,14 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* One that takes no orders, or answers with nothing, is dying, or of no use: on_child() clears up.
+ */
+static void discard(struct Worker *worker)
+{
+	(void)sd_event_source_set_enabled(worker->io, SD_EVENT_OFF);
+	(void)kill(worker->pid, SIGKILL);
+}
+
 /* Returns 1 with the outcome of the job, 0 where more is to come, or a negative errno where nothing
  * will. */
 static int receive_reply(struct Job *job, int fd, struct EnforceReply *ret)
@@ -263,9 +292,7 @@ static int on_reply(sd_event_source *source, int fd, uint32_t revents, void *use
 		finish_job(TAKE_PTR(worker->job), &reply);
 		serve(pool);
 	} else if (r < 0) {
-		/* It died, or is of no use any more; on_child() clears up. */
-		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-		(void)kill(worker->pid, SIGKILL);
+		discard(worker);
 	}
 	return 0;
 }
@@ -351,6 +378,7 @@ static int assign(struct Worker *worker, struct Job *job)
 		return r;
 	}
 	worker->job = job;
+	worker->is_authorizing = is_authorization(job);
 	return 0;
 }
 
@@ -366,11 +394,15 @@ static struct Worker *find_idle(struct WorkerPool *pool)
 	return NULL;
 }
 
-static void fail_all(struct Queue *queue)
+static void fail_all(struct WorkerPool *pool, struct Queue *queue)
 {
 	struct Queue failed = *queue;
 	struct Job *job;
 
+	if (!failed.first)
+		return;
+	log_error("%u workers are stuck in the kernel, and there is none for what waits",
+		  pool->n_given_up);
 	*queue = (struct Queue){0};
 	while ((job = queue_pop(&failed)))
 		fail_job(job, -EAGAIN, STEP_READ);
@@ -382,20 +414,21 @@ static void fail_all(struct Queue *queue)
 static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct WorkerPool *pool = userdata;
-	unsigned most = pool->refusals.first ? MAX_WORKERS : WORKERS_AUTHORIZING_MAX;
-	int r = pool->n_workers < most ? start_worker(pool) : -EAGAIN;
+	int r = 0;
 
+	if (next_queue(pool))
+		r = pool->n_workers < MAX_WORKERS ? start_worker(pool) : -EAGAIN;
 	if (r < 0 && pool->n_workers == pool->n_given_up) {
-		log_error("%u workers are stuck in the kernel, one more cannot be started: %s",
-			  pool->n_given_up, strerror(-r));
-		fail_all(&pool->refusals);
-		fail_all(&pool->authorizations);
+		fail_all(pool, &pool->refusals);
+		fail_all(pool, &pool->authorizations);
+	} else if (count_authorizing(pool, true) >= WORKERS_AUTHORIZING_MAX) {
+		fail_all(pool, &pool->authorizations);
 	}
 	serve(pool);
 	return 0;
 }
 
-/* Ends idle workers beyond the warm ones: they exit at the end of the file and are reaped. */
+/* Ends idle workers beyond the warm ones. */
 static void dismiss_surplus(struct WorkerPool *pool)
 {
 	unsigned n = 0;
@@ -406,6 +439,8 @@ static void dismiss_surplus(struct WorkerPool *pool)
 		w->io = sd_event_source_disable_unref(w->io);
 		(void)close(w->socket);
 		w->socket = -1;
+		/* another process may have that end of the socket open */
+		(void)kill(w->pid, SIGKILL);
 	}
 }
 
@@ -418,10 +453,10 @@ static void serve(struct WorkerPool *pool)
 	while ((queue = next_queue(pool)) && (worker = find_idle(pool))) {
 		if (assign(worker, queue->first) >= 0)
 			(void)queue_pop(queue);
-		else /* it is dying: leave it to on_child() */
-			(void)sd_event_source_set_enabled(worker->io, SD_EVENT_OFF);
+		else
+			discard(worker);
 	}
-	if (queue) {
+	if (pool->refusals.first || pool->authorizations.first) {
 		(void)sd_event_source_set_time_relative(pool->patience, PATIENCE_USEC);
 		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_ONESHOT);
 	} else {
@@ -483,9 +518,7 @@ int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceR
 		return -ENOMEM;
 	*job = (struct Job){
 		.order.request = *request, .dirfd = dirfd, .done = done, .userdata = userdata};
-	queue_push(request->authorize || request->to_default ? &pool->authorizations
-							     : &pool->refusals,
-		   job);
+	queue_push(is_authorization(job) ? &pool->authorizations : &pool->refusals, job);
 	serve(pool);
 	return 0;
 }

@@ -497,6 +497,67 @@ static int impatient_daemon(int argc, char **argv)
 	       manager_run(manager) < 0;
 }
 
+/* A kernel that refuses the first device only after another one: a bridge, say, in front of it. */
+static void execute_second_first(int dirfd, const struct EnforceRequest *request,
+				 struct EnforceReply *ret)
+{
+	static bool has_failed; /* there is one worker */
+
+	if (has_failed) {
+		enforce_execute(dirfd, request, ret);
+		return;
+	}
+	has_failed = true;
+	*ret = (struct EnforceReply){.error = -EBUSY, .step = STEP_DEAUTHORIZE, .authorized = 1};
+}
+
+static int daemon_behind_a_bridge(int argc, char **argv)
+{
+	_cleanup_manager_ struct Manager *manager = NULL;
+	struct ManagerOptions options = manager_defaults;
+	struct Policy *policy;
+
+	assert_int_equal(argc, 3);
+	log_open("behind", false);
+	options.n_workers = 1;
+	options.execute = execute_second_first;
+	return policy_load(argv[2], &policy) < 0 || manager_new(policy, &options, &manager) < 0 ||
+	       manager_run(manager) < 0;
+}
+
+static void test_a_device_that_could_not_be_refused_is_tried_after_another(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *bridge = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *behind = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	umockdev_testbed_set_attribute(bed->umockdev, bridge, "authorized", "1\n");
+	umockdev_testbed_set_attribute(bed->umockdev, behind, "authorized", "1\n");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, daemon_behind_a_bridge);
+	expect_attr(bed, bridge, "authorized", "0");
+	expect_attr(bed, behind, "authorized", "0");
+	stop(pid);
+}
+
+static void test_a_decision_by_hand_outlives_a_device_that_cannot_be_read(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "1\n");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	testbed_make_unreadable(bed, nic, "class");
+	(void)kill(pid, SIGHUP);
+	testbed_wait_log(bed, "could not be read, so it was not decided over");
+	stop(pid);
+	expect_attr(bed, nic, "authorized", "1");
+}
+
 /* Plugs devices until it is killed. */
 static pid_t start_plugging(struct Testbed *bed)
 {
@@ -596,6 +657,8 @@ int main(void)
 		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),
 		DAEMON_TEST(test_a_device_that_cannot_be_read_is_refused_until_it_can),
 		DAEMON_TEST(test_a_device_that_shows_its_ids_later_is_decided_over_anew),
+		DAEMON_TEST(test_a_device_that_could_not_be_refused_is_tried_after_another),
+		DAEMON_TEST(test_a_decision_by_hand_outlives_a_device_that_cannot_be_read),
 		DAEMON_TEST(test_devices_that_keep_coming_do_not_keep_it_from_starting),
 		DAEMON_TEST(test_the_kernels_default_gives_back_what_the_policy_took),
 		DAEMON_TEST(test_stopping_changes_no_device),

@@ -16,6 +16,7 @@
 #define NO_DEADLINE_USEC (600 * UINT64_C(1000000))
 #define N_WORKERS 2
 #define N_JOBS 200
+#define N_REFUSALS 12 /* more than there are workers for them alone */
 
 static atomic_int *n_stalled; /* shared with the workers */
 
@@ -194,14 +195,18 @@ static void test_stalled_authorizations_leave_workers_to_refuse(void **state)
 {
 	struct Fixture *f = *state;
 
-	for (int i = 0; i < WORKERS_AUTHORIZING_MAX + 2; i++)
+	for (int i = 0; i < WORKERS_AUTHORIZING_MAX + N_REFUSALS; i++)
 		submit(f, "stall");
 	while (atomic_load(n_stalled) < WORKERS_AUTHORIZING_MAX)
 		assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-	submit_request(f, "", false);
-	run(f, 1);
-	assert_int_equal(f->replies[0].error, 0);
-	assert_int_equal(f->replies[0].authorized, 0);
+	/* nor does one that has refused go on with what waits */
+	for (int i = 0; i < N_REFUSALS; i++) {
+		submit_request(f, "", false);
+		run(f, i + 1);
+		assert_int_equal(f->replies[i].error, 0);
+		assert_int_equal(f->replies[i].authorized, 0);
+	}
+	assert_int_equal(atomic_load(n_stalled), WORKERS_AUTHORIZING_MAX);
 }
 
 /* A file that reads as @text. */

@@ -40,9 +40,9 @@ struct BusInfo {
 				  * gives, or NULL */
 	bool interfaces;	 /* its devices have USB interfaces */
 	bool removable;		 /* its devices have an attribute `remove` */
-	bool native;	      /* the bus had `authorized` before any device authorization series */
-	bool waits;	      /* who reads its `texts` waits for the device's lock, and so for as long
-			       * as a probe takes, and so does who writes `authorized` */
+	bool native; /* the bus had `authorized` before any device authorization series */
+	bool waits;  /* who reads its `texts` waits for the device's lock, and so for as long
+		      * as a probe takes, and so does who writes `authorized` */
 	bool driver_settable; /* `authorized_driver` can hold a device to one driver */
 };
 

@@ -396,6 +396,26 @@ static int submit_reading(struct Pending *pending)
 				on_read, pending);
 }
 
+/* Decides over a device of which everything was read, or where @r is negative, not. */
+static void go_on(struct Manager *m, struct Device **device, int *dirfd, bool is_first, int r)
+{
+	_cleanup_free_ char *syspath = strdup((*device)->syspath);
+	dev_t dev = (*device)->dev;
+	ino_t ino = (*device)->ino;
+
+	r = sysfs_tell_absence(*dirfd, r);
+	if (r >= 0)
+		r = device_read_state(*dirfd, *device);
+	if (r < 0 || !syspath)
+		r = refuse_unreadable(m, (*device)->syspath, dirfd, r < 0 ? r : -ENOMEM);
+	else
+		r = decide_or_forget(m, syspath, is_first, device, dirfd);
+	if (!syspath)
+		return;
+	record_failure(m, syspath, r);
+	come_back(m, syspath, dev, ino);
+}
+
 /* What was read is complete now, or cannot be. */
 static void on_read(const struct EnforceReply *reply, void *userdata)
 {
@@ -412,28 +432,12 @@ static void on_read(const struct EnforceReply *reply, void *userdata)
 	device = TAKE_PTR(pending->device);
 	dirfd = take_fd(&pending->dirfd);
 	pending_free(pending);
-	if (!find_exactly(m, device->syspath, device->dev, device->ino)) {
-		r = 0; /* gone, and known to be */
-	} else if (is_outdated) {
-		r = 0; /* a policy came that may ask for more */
-		(void)manager_look(device->syspath, m);
-	} else {
-		_cleanup_free_ char *syspath = strdup(device->syspath);
-		dev_t dev = device->dev;
-		ino_t ino = device->ino;
-
-		r = sysfs_tell_absence(dirfd, r);
-		if (r >= 0)
-			r = device_read_state(dirfd, device);
-		if (r < 0)
-			r = refuse_unreadable(m, device->syspath, &dirfd, r);
+	/* else it is gone, and known to be */
+	if (find_exactly(m, device->syspath, device->dev, device->ino)) {
+		if (is_outdated) /* a policy came that may ask for more */
+			(void)manager_look(device->syspath, m);
 		else
-			r = syspath ? decide_or_forget(m, syspath, is_first, &device, &dirfd)
-				    : -ENOMEM;
-		if (syspath) {
-			record_failure(m, syspath, r);
-			come_back(m, syspath, dev, ino);
-		}
+			go_on(m, &device, &dirfd, is_first, r);
 	}
 	look_at_waiting(m);
 }

@@ -12,6 +12,6 @@ enum VitalCheck {
 /* Whether @policy lets the machine that it is for keep what it runs on: the devices behind its root
  * file system, consoles and default route. Logs each device that the policy would take away, with
  * the rule that does; what could not be read, too. Returns how many there are, or a negative errno
- * after the log told why: -ETIME where that takes more than ten seconds. What the kernel alone would
- * refuse does not count. */
+ * after the log told why: -ETIME where that takes more than ten seconds. What the kernel alone
+ * would refuse does not count. */
 int policy_check_vital(const struct Policy *policy, enum VitalCheck how);

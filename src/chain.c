@@ -160,7 +160,7 @@ static bool has_member(const char *devices, const char *real)
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		char member[PATH_MAX + 256], target[PATH_MAX];
+		char member[PATH_MAX + 512], target[PATH_MAX];
 
 		(void)snprintf(member, sizeof(member), "%s/%s", devices, entry->d_name);
 		if (entry->d_type == DT_LNK && realpath(member, target) && streq(target, real))

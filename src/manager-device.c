@@ -212,9 +212,12 @@ static void look_again_at_unrefused(struct Manager *m)
 	if (!m->has_unrefused)
 		return;
 	m->has_unrefused = false;
-	for (struct Known *known = m->registry.first; known; known = known->next)
-		if (known->is_unrefused && path_queue_add(&m->waiting, known->syspath) == 0)
-			known->is_unrefused = false;
+	for (struct Known *known = m->registry.first; known; known = known->next) {
+		if (!known->is_unrefused)
+			continue;
+		known->is_unrefused = path_queue_add(&m->waiting, known->syspath) < 0;
+		m->has_unrefused = m->has_unrefused || known->is_unrefused;
+	}
 }
 
 static void on_done(const struct EnforceReply *reply, void *userdata)

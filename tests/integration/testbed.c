@@ -359,6 +359,15 @@ static bool await_ready(int fd)
 	return false;
 }
 
+char *testbed_log(struct Testbed *bed)
+{
+	char *text = calloc(1, LOG_MAX + 1);
+
+	assert_non_null(text);
+	assert_true(pread(bed->log, text, LOG_MAX, 0) >= 0);
+	return text;
+}
+
 pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
 {
 	char name[128];
@@ -378,24 +387,15 @@ pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
 	if (!await_ready(fd)) {
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
-		fail_msg("the daemon did not say READY=1");
+		fail_msg("the daemon did not say READY=1, it logged:\n%s", testbed_log(bed));
 	}
 	return pid;
-}
-
-static char *read_log(int fd)
-{
-	char *text = calloc(1, LOG_MAX + 1);
-
-	assert_non_null(text);
-	assert_true(pread(fd, text, LOG_MAX, 0) >= 0);
-	return text;
 }
 
 void testbed_wait_log(struct Testbed *bed, const char *text)
 {
 	for (int waited = 0; waited < PATIENCE_MSEC; waited += POLL_MSEC) {
-		_cleanup_free_ char *log = read_log(bed->log);
+		_cleanup_free_ char *log = testbed_log(bed);
 
 		if (strstr(log, text))
 			return;
@@ -406,7 +406,7 @@ void testbed_wait_log(struct Testbed *bed, const char *text)
 
 void testbed_expect_not_logged(struct Testbed *bed, const char *text)
 {
-	_cleanup_free_ char *log = read_log(bed->log);
+	_cleanup_free_ char *log = testbed_log(bed);
 
 	if (strstr(log, text))
 		fail_msg("the daemon logged \"%s\":\n%s", text, log);

@@ -119,6 +119,13 @@ const char *device_next_listed_id(const struct Device *device, const char **pos,
 	return *ret_len > 0 ? id : NULL;
 }
 
+bool is_id_of_any_driver(const char *id, size_t len)
+{
+	static const char any[] = "PRP0001";
+
+	return len == sizeof(any) - 1 && strncasecmp(id, any, len) == 0;
+}
+
 const char *device_exempt(const struct Device *device)
 {
 	const char *p;

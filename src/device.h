@@ -113,6 +113,12 @@ const char *device_attribute(const struct Device *device, const char *name);
  * at first. Returns the next id, *ret_len bytes long and not terminated, or NULL at the end. */
 const char *device_next_listed_id(const struct Device *device, const char **pos, size_t *ret_len);
 
+/* Whether the @len bytes at @id are PRP0001, which says nothing of a driver: firmware makes a
+ * device go by any driver's "compatible" string with it, and its modalias is that one and not a
+ * list of ids. Documentation/firmware-guide/acpi/enumeration.rst. pnp tells no upper case from
+ * lower. */
+bool is_id_of_any_driver(const char *id, size_t len);
+
 /* BUS:NAME, unescaped; the caller frees it. NULL when out of memory. */
 char *device_name(const struct Device *device);
 

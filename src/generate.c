@@ -9,18 +9,66 @@
 #include "policy-parse.h"
 #include "policy-write.h"
 
-/* Whether a rule could name the device, and no other kind with it. */
+static bool has_text(const struct Device *device)
+{
+	for (const char *const *key = bus_info[device->bus].texts; *key; key++)
+		if (!isempty(device_attribute(device, *key)))
+			return true;
+	return false;
+}
+
+/* Whether it has ids, all of which may be named. */
+static bool has_listed_ids(const struct Device *device)
+{
+	const char *pos = NULL, *id;
+	size_t len, n = 0;
+
+	for (; (id = device_next_listed_id(device, &pos, &len)); n++)
+		if (is_id_of_any_driver(id, len))
+			return false;
+	return n > 0;
+}
+
+/* Whether a rule could name the device, and no other kind with it. A usb device without interfaces
+ * may have any the next time. */
 static bool is_identified(const struct Device *device)
 {
-	const char *pos = NULL;
-	size_t len;
-
 	if (!driver_name_valid(device->driver))
 		return false;
 	if (bus_info[device->bus].listed_key)
-		return device_next_listed_id(device, &pos, &len);
-	return device->bus == BUS_PLATFORM || device->bus == BUS_THUNDERBOLT ||
-	       device_has_id(device, ID_DEVICE);
+		return has_listed_ids(device);
+	if (device->bus == BUS_THUNDERBOLT)
+		return has_text(device);
+	if (bus_info[device->bus].interfaces && device->n_interfaces == 0)
+		return false;
+	return device->bus == BUS_PLATFORM || device_has_id(device, ID_DEVICE);
+}
+
+static bool is_ascii(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] < ' ' || s[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+/* Whether all that a rule would name the device by is printable ASCII: what the host says need be
+ * no UTF-8, as a policy is, and a glob in its place would fit more. */
+static bool is_writable(const struct Device *device)
+{
+	const char *pos = NULL, *id;
+	size_t len;
+
+	for (const char *const *key = bus_info[device->bus].texts; *key; key++) {
+		const char *text = device_attribute(device, *key);
+
+		if (text && !is_ascii(text, strlen(text)))
+			return false;
+	}
+	while ((id = device_next_listed_id(device, &pos, &len)))
+		if (!is_ascii(id, len))
+			return false;
+	return is_ascii(device->sysname, strlen(device->sysname));
 }
 
 /* Why the owner has to say nothing for the device to stay as it is, where the kernel decides. */
@@ -58,21 +106,18 @@ static const char *reason_to_leave_out(const struct Device *device)
 	reason = bus_info[device->bus].native ? NULL : kernels_reason(device);
 	if (reason)
 		return reason;
-	return is_identified(device) ? NULL : "they show nothing that identifies them";
+	if (!is_identified(device))
+		return "they show nothing that identifies them";
+	return is_writable(device) ? NULL : "what they call themselves is more than ASCII";
 }
 
-/* A glob that fits @value alone, as a scalar. What is no printable ASCII fits by any byte: a policy
- * is UTF-8, and the host's words need not be. */
+/* A glob that fits @value alone, which is printable ASCII, as a scalar. */
 static void write_literal(FILE *file, const char *value)
 {
 	_cleanup_free_ char *glob = malloc(2 * strlen(value) + 1);
 	char *out = glob;
 
 	for (; glob && *value; value++) {
-		if (*value < ' ' || *value >= 0x7f) {
-			*out++ = '?';
-			continue;
-		}
 		if (strchr("*?[\\", *value))
 			*out++ = '\\';
 		*out++ = *value;

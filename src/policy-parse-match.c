@@ -84,16 +84,13 @@ static int parse_ids(struct Parser *p, const struct Key *key)
 	return parse_condition(p, key, &condition, parse_id, sizeof(struct Number));
 }
 
-/* Firmware makes a device go by any driver's "compatible" string with it; its modalias is that one
- * and not a list of ids. Documentation/firmware-guide/acpi/enumeration.rst. */
-#define ID_OF_ANY_DRIVER "PRP0001"
-
 static int parse_listed_id(struct Parser *p, const struct Key *key)
 {
-	if (p->yaml.event.type == YAML_SCALAR_EVENT &&
-	    streq((const char *)p->yaml.event.data.scalar.value, ID_OF_ANY_DRIVER))
-		return fail_here(p, "\"%s\" says nothing of the driver: match the modalias, of:...",
-				 ID_OF_ANY_DRIVER);
+	const char *text = (const char *)p->yaml.event.data.scalar.value;
+
+	if (p->yaml.event.type == YAML_SCALAR_EVENT && is_id_of_any_driver(text, strlen(text)))
+		return fail_here(p, "\"PRP0001\" says nothing of the driver: match the modalias, "
+				    "of:...");
 	return parse_glob(p, key);
 }
 

@@ -50,7 +50,7 @@ static void expect(struct json_object *object, const char *key, const char *valu
 /* A usb device of which all can be read. */
 static char *add_keyboard(struct Testbed *bed, const char *product)
 {
-	unsigned char descriptors[18] = {18, 1};
+	unsigned char descriptors[18 + 9] = {18, 1, [18] = 9, 4, 0, 0, 0, 3, 1, 1, 0};
 	char *usb = testbed_add_usb(bed, "1-1", product);
 
 	umockdev_testbed_set_attribute_link(bed->umockdev, usb, "driver",

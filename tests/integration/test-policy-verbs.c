@@ -189,18 +189,62 @@ static void test_show_prints_a_policy_that_is_the_same(void **state)
 	expect_in(again, "  - name: \"nic\"\n");
 }
 
+/* A usb device with a driver, and with one interface or none. */
+static void add_usb_in_use(struct Testbed *bed, const char *name, const char *product,
+			   bool has_interface)
+{
+	unsigned char descriptors[18 + 9] = {18, 1, [18] = 9, 4, 0, 0, 0, 3, 1, 1, 0};
+	_cleanup_free_ char *path = testbed_add_usb(bed, name, product);
+
+	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver",
+					    "../../../bus/usb/drivers/usb");
+	umockdev_testbed_set_attribute_binary(bed->umockdev, path, "descriptors", descriptors,
+					      has_interface ? sizeof(descriptors) : 18);
+}
+
+/* A rule for what the device does not show would fit more than the device. */
+static void test_generate_writes_no_rule_that_fits_more_than_the_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	add_usb_in_use(bed, "1-1", "Keyboard\n", false);
+	add_usb_in_use(bed, "1-2", "Clavi\xc3\xa9r\n", true);
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	assert_null(strstr(out, "action: allow"));
+	expect_in(out, "they show nothing that identifies them.\n#   usb:1-1\n");
+	expect_in(out, "what they call themselves is more than ASCII.\n#   usb:1-2\n");
+}
+
+static void test_generate_names_firmware_devices_by_their_ids(void **state)
+{
+	static const char *const ids[] = {"TST0501\nTST0500\n", "TST0001\nPRP0001\n"};
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+		const char *name = i == 0 ? "00:00" : "00:01";
+		_cleanup_free_ char *path = umockdev_testbed_add_device(
+			bed->umockdev, "pnp", name, NULL, "id", ids[i], "authorized", "1\n",
+			"authorized_by", "user\n", NULL, NULL);
+
+		umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver",
+						    "../../bus/pnp/drivers/serial");
+	}
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "match: { pnp: { id: [\"TST0501\", \"TST0500\"] } }");
+	expect_in(out, "they show nothing that identifies them.\n#   pnp:00:01\n");
+	testbed_policy(bed, out);
+	assert_int_equal(run(NULL, NULL, "policy", "check", bed->policy), EXIT_DONE);
+}
+
 static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
 {
-	unsigned char descriptors[18] = {18, 1};
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *unused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1234);
-	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Key\"board*\n");
 	_cleanup_free_ char *out = NULL, *list = NULL;
 
-	umockdev_testbed_set_attribute_link(bed->umockdev, keyboard, "driver",
-					    "../../../bus/usb/drivers/usb");
-	umockdev_testbed_set_attribute_binary(bed->umockdev, keyboard, "descriptors", descriptors,
-					      sizeof(descriptors));
+	add_usb_in_use(bed, "1-1", "Key\"board*\n", true);
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	expect_in(out, "# usb:1-1");
 	expect_in(out, "  - name: \"usb-1d6b-0104\"\n    action: allow\n");
@@ -491,6 +535,8 @@ int main(void)
 		VERB_TEST(test_check_shows_the_first_errors_of_many_and_counts_all),
 		VERB_TEST(test_show_prints_a_policy_that_is_the_same),
 		VERB_TEST(test_generate_allows_what_is_in_use_and_no_list_admits),
+		VERB_TEST(test_generate_writes_no_rule_that_fits_more_than_the_device),
+		VERB_TEST(test_generate_names_firmware_devices_by_their_ids),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),
 		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),

@@ -211,43 +211,25 @@ static void warn_of_misspelled_drivers(struct Check *check)
 
 /* --- counts --- */
 
-/* How many of the devices that are here each rule admits: a new array, NULL when out of memory. */
-static uint32_t *count_admitted(const struct Policy *policy, const struct Inventory *inventory)
-{
-	uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
-	_cleanup_free_ struct Decision *decisions = calloc(inventory->n + 1, sizeof(*decisions));
-	struct Phase phase;
-
-	phase_read(&phase);
-	if (!admitted || !decisions ||
-	    policy_decide_all(policy, inventory->devices, inventory->n, phase_moment, &phase,
-			      decisions) < 0) {
-		free(admitted);
-		return NULL;
-	}
-	for (size_t i = 0; i < inventory->n; i++)
-		if (decisions[i].rule && decisions[i].by == DECIDED_BY_RULE)
-			admitted[decisions[i].rule - policy_rule(policy, 0)]++;
-	return admitted;
-}
-
-/* Rules that need more devices than are here. Returns 0 or a negative errno. */
+/* Rules that need more devices than are here. Returns 0 or a negative errno after the log told why.
+ */
 static int warn_of_missing(struct Check *check)
 {
 	const struct Policy *policy = check->policy;
-	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
-	_cleanup_inventory_ struct Inventory inventory = {0};
-	_cleanup_free_ uint32_t *admitted = NULL;
+	_cleanup_view_ struct View view = {.udev = udev_new(), .policy = policy_ref(check->policy)};
+	_cleanup_free_ uint32_t *admitted = calloc(policy_n_rules(policy) + 1, sizeof(*admitted));
 	int r;
 
 	if (!policy->has_minimum)
 		return 0;
-	r = udev ? inventory_read(udev, &policy->needs, &inventory) : -ENOMEM;
+	if (!view.udev || !admitted)
+		return -ENOMEM;
+	r = view_read(&view, &(struct Options){0});
 	if (r < 0)
 		return r;
-	admitted = count_admitted(policy, &inventory);
-	if (!admitted)
-		return -ENOMEM;
+	for (size_t i = 0; i < view.inventory.n; i++)
+		if (view.decisions[i].rule && view.decisions[i].by == DECIDED_BY_RULE)
+			admitted[view.decisions[i].rule - policy_rule(policy, 0)]++;
 	for (size_t i = 0; i < policy_n_rules(policy); i++) {
 		const struct Rule *rule = policy_rule(policy, i);
 

@@ -295,6 +295,11 @@ int authctl_main(int argc, char **argv)
 			options.policy = optarg;
 			break;
 		case OPT_ROOT:
+			if (!*optarg) { /* a variable that is not set, say: not this machine's */
+				(void)fprintf(stderr,
+					      "tdx-authctl: --root takes a directory, not \"\"\n");
+				return usage_hint();
+			}
 			options.root = optarg;
 			break;
 		case OPT_DRIVER:

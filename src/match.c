@@ -5,11 +5,6 @@
 
 /* --- conditions --- */
 
-static bool number_fits(const struct Number *number, uint32_t n)
-{
-	return (n & number->mask) == number->value;
-}
-
 static bool any_number_fits(const struct Condition *condition, uint32_t n)
 {
 	for (uint32_t i = 0; i < condition->n; i++)
@@ -28,8 +23,8 @@ static bool any_glob_fits(const struct Condition *condition, const char *s)
 
 /* pnp shows ids with their hexadecimal digits in lower case, and tells none from another by that.
  */
-static bool any_glob_fits_id(const struct Condition *condition, const struct Device *device,
-			     const char *id, size_t len)
+bool condition_fits_id(const struct Condition *condition, const struct Device *device,
+		       const char *id, size_t len)
 {
 	for (uint32_t i = 0; i < condition->n; i++)
 		if (glob_match_n(condition->globs[i], id, len, device->bus == BUS_PNP))
@@ -47,7 +42,7 @@ static bool listed_ids_fit(const struct Condition *condition, const struct Devic
 	size_t len, n = 0;
 
 	while ((id = device_next_listed_id(device, &pos, &len))) {
-		if (any_glob_fits_id(condition, device, id, len) != gives)
+		if (condition_fits_id(condition, device, id, len) != gives)
 			return !gives;
 		n++;
 	}

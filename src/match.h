@@ -21,6 +21,10 @@ struct Mismatch {
 bool rule_matches(const struct Rule *rule, const struct Device *device, const struct Moment *moment,
 		  struct Mismatch *ret);
 
+/* Whether one of the globs of a condition fits the id of @len bytes at @id that @device lists. */
+bool condition_fits_id(const struct Condition *condition, const struct Device *device,
+		       const char *id, size_t len);
+
 /* Tries a match that a rule holds, on its own. @gives: whether what fits is given to drivers that
  * it might be kept from otherwise, as action_gives() says it of the rule, and turned round by each
  * `not` around the match. */

@@ -28,6 +28,11 @@ struct Number {
 	uint32_t value, mask;
 };
 
+static inline bool number_fits(const struct Number *number, uint32_t n)
+{
+	return (n & number->mask) == number->value;
+}
+
 struct Condition {
 	enum ConditionType type : 8;
 	enum IdField field : 8;	    /* ID */

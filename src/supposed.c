@@ -56,15 +56,6 @@ static enum Answer name_answer(const struct Condition *condition, const struct M
 			false);
 }
 
-static bool is_covered(const struct Condition *condition, const struct Device *device,
-		       const char *id, size_t len)
-{
-	for (uint32_t i = 0; i < condition->n; i++)
-		if (glob_match_n(condition->globs[i], id, len, device->bus == BUS_PNP))
-			return true;
-	return false;
-}
-
 /* acpi: a modalias without wildcard lists all ids; a pnp device may always list more. */
 static bool lists_all(const struct Modalias *modalias)
 {
@@ -79,7 +70,7 @@ static enum Answer listed_answer(const struct Condition *condition, const struct
 	size_t len;
 
 	while ((id = device_next_listed_id(modalias->device, &pos, &len)))
-		if (is_covered(condition, modalias->device, id, len) != gives)
+		if (condition_fits_id(condition, modalias->device, id, len) != gives)
 			return gives ? ANSWER_NO : ANSWER_YES;
 	return lists_all(modalias) ? answer(gives) : ANSWER_MAYBE;
 }
@@ -89,8 +80,7 @@ static enum Answer id_answer(const struct Condition *condition, const struct Dev
 	if (!device_has_id(device, condition->field))
 		return ANSWER_MAYBE;
 	for (uint32_t i = 0; i < condition->n; i++)
-		if ((device->ids[condition->field] & condition->numbers[i].mask) ==
-		    condition->numbers[i].value)
+		if (number_fits(&condition->numbers[i], device->ids[condition->field]))
 			return ANSWER_YES;
 	return ANSWER_NO;
 }

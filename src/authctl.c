@@ -282,6 +282,38 @@ static int run_verb(const struct Options *options, int seen, int n, char *const 
 	return verb->run(options, args + n_words);
 }
 
+/* Logs that there is no such long option as @typed, or that it takes no argument. */
+static void tell_unknown_option(const char *typed)
+{
+	_cleanup_free_ char *safe = escape_text(typed), *name = strndup(typed, strcspn(typed, "="));
+	const char *words[ELEMENTSOF(long_options)], *nearest;
+	size_t n = 0;
+
+	for (const struct option *o = long_options; o->name; o++)
+		words[n++] = o->name;
+	nearest = name ? nearest_word(name, words, n) : NULL;
+	if (nearest && streq(nearest, name))
+		log_error("--%s takes no argument", nearest);
+	else if (nearest)
+		log_error("unknown option --%s, the nearest is --%s", safe ? safe : "?", nearest);
+	else
+		log_error("unknown option --%s", safe ? safe : "?");
+}
+
+/* Says what getopt_long(3) found: ':' for an argument that is missing; @typed is the word. */
+static int refuse_option(int found, const char *typed)
+{
+	const char *name = startswith(typed, "--");
+
+	if (found == ':')
+		log_error("%s takes an argument", typed);
+	else if (name)
+		tell_unknown_option(name);
+	else
+		log_error("there is one short option: -h");
+	return usage_hint();
+}
+
 int authctl_main(int argc, char **argv)
 {
 	struct Options options = {0};
@@ -289,17 +321,19 @@ int authctl_main(int argc, char **argv)
 
 	open_standard_fds();
 	log_open("tdx-authctl", false);
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) >= 0) {
+		if (c == '?' || c == ':')
+			return refuse_option(c, argv[optind - 1]);
+		/* a variable that is not set, say: not the default in its place */
+		if (optarg && !*optarg && c != OPT_DRIVER) {
+			log_error("--%s takes a name, not \"\"", option_name(c));
+			return usage_hint();
+		}
 		switch (c) {
 		case OPT_POLICY:
 			options.policy = optarg;
 			break;
 		case OPT_ROOT:
-			if (!*optarg) { /* a variable that is not set, say: not this machine's */
-				(void)fprintf(stderr,
-					      "tdx-authctl: --root takes a directory, not \"\"\n");
-				return usage_hint();
-			}
 			options.root = optarg;
 			break;
 		case OPT_DRIVER:

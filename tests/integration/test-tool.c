@@ -231,6 +231,7 @@ static void test_wrong_usage_has_its_own_exit_status(void **state)
 	assert_int_equal(run(NULL, NULL, "show"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "list", "extra"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "list", "--root", ""), EXIT_USAGE);
+	assert_int_equal(run(NULL, NULL, "list", "--policy="), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "deny", NIC, "--driver", "x"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "authorize", NIC, "--driver", "a/b"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "--bogus"), EXIT_USAGE);
@@ -245,13 +246,18 @@ static void expect_usage_error(const char *first, const char *second, const char
 		fail_msg("no \"%s\" in:\n%s", message, err);
 }
 
-static void test_an_unknown_verb_is_answered_with_the_nearest(void **state)
+static void test_unknown_verbs_and_options_are_answered_with_the_nearest(void **state)
 {
 	expect_usage_error("lits", NULL, "unknown verb \"lits\", the nearest is \"list\"\n");
 	expect_usage_error("polciy", "check", "\"polciy\", the nearest is \"policy\"\n");
 	expect_usage_error("generate", NULL, "the nearest is \"policy generate\"\n");
 	expect_usage_error("policy", "tets",
 			   "unknown verb \"policy tets\", the nearest is \"policy test\"\n");
+	expect_usage_error("list", "--polcy", "unknown option --polcy, the nearest is --policy\n");
+	expect_usage_error("list", "--\x1b=x", "unknown option --\\x1b=x\n");
+	expect_usage_error("list", "--json=x", "--json takes no argument\n");
+	expect_usage_error("list", "--policy", "--policy takes an argument\n");
+	expect_usage_error("list", "-x", "there is one short option: -h\n");
 	expect_usage_error("policy", "x\x1b",
 			   "unknown verb \"policy x\\x1b\": policy takes one of: check, ");
 	expect_usage_error("x\x1b", NULL, "unknown verb \"x\\x1b\"\n");
@@ -284,7 +290,7 @@ int main(void)
 		TOOL_TEST(test_a_path_that_is_no_governed_device_has_the_status_of_none),
 		TOOL_TEST(test_a_driver_nobody_registered_is_warned_about),
 		TOOL_TEST(test_wrong_usage_has_its_own_exit_status),
-		TOOL_TEST(test_an_unknown_verb_is_answered_with_the_nearest),
+		TOOL_TEST(test_unknown_verbs_and_options_are_answered_with_the_nearest),
 		TOOL_TEST(test_the_first_word_of_several_verbs_lists_them),
 	};
 

@@ -136,13 +136,12 @@ static bool admits_any_driver(const struct Rule *rule)
 
 /* A device of ACPI's that lists PRP0001 goes by "compatible" strings of its own making, as any
  * driver for device trees has one. Its modalias is that of a device tree's, behind one of ACPI's if
- * it lists other ids, too; the ids that are read from that have its "of" among them. */
-static bool admits_any_compatible(const struct Condition *c)
+ * it lists other ids, too; the ids that are read from that have its "of" among them. Its name is
+ * one of its ids', and not always that one. */
+static bool fits_any_compatible(const struct Condition *c)
 {
 	static const char *const samples[] = {"of", "PRP0001", "of:Nany-nameT<NULL>Cany,driver"};
 
-	if (c->type != CONDITION_LISTED && c->type != CONDITION_MODALIAS)
-		return false;
 	for (uint32_t i = 0; i < c->n; i++)
 		for (size_t j = 0; j < ELEMENTSOF(samples); j++)
 			if (glob_match(c->globs[i], samples[j]))
@@ -150,18 +149,35 @@ static bool admits_any_compatible(const struct Condition *c)
 	return false;
 }
 
+static bool keeps_out_any_compatible(const struct Condition *c)
+{
+	if (c->type == CONDITION_LISTED || c->type == CONDITION_MODALIAS)
+		return !fits_any_compatible(c);
+	if (c->type != CONDITION_NOT)
+		return false;
+	for (uint32_t i = 0; i < c->n; i++)
+		for (uint32_t j = 0; j < c->matches[i].n_conditions; j++) {
+			const struct Condition *inner = &c->matches[i].conditions[j];
+
+			if ((inner->type == CONDITION_LISTED ||
+			     inner->type == CONDITION_MODALIAS) &&
+			    fits_any_compatible(inner))
+				return true;
+		}
+	return false;
+}
+
 static void check_compatible(struct Lint *lint)
 {
 	const struct Match *match = &lint->rule->match;
-	bool can_be =
-		match->bus == _BUS_INVALID || match->bus == BUS_ACPI || match->bus == BUS_PLATFORM;
 
-	for (uint32_t i = 0; can_be && i < match->n_conditions; i++)
-		if (admits_any_compatible(&match->conditions[i])) {
-			add(lint, "fits what goes by PRP0001, with which the host names any driver "
-				  "as a device tree would");
+	if (match->bus != _BUS_INVALID && match->bus != BUS_ACPI && match->bus != BUS_PLATFORM)
+		return;
+	for (uint32_t i = 0; i < match->n_conditions; i++)
+		if (keeps_out_any_compatible(&match->conditions[i]))
 			return;
-		}
+	add(lint, "fits what goes by PRP0001, with which the host names any driver as a device "
+		  "tree would");
 }
 
 bool driver_is_misspelled(const char *name, const char *right)

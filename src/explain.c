@@ -206,6 +206,25 @@ static int suppose_rule(struct Explanation *explanation, const struct Rule *rule
 	return r < 0 ? r : add_dependencies(explanation, &unknown);
 }
 
+/* A root hub goes by its name, which is not told, and has these ids: drivers/usb/core/hcd.c. */
+static bool may_be_root_hub(const struct Device *device)
+{
+	return device->bus == BUS_USB && device_has_id(device, ID_VENDOR) &&
+	       device_has_id(device, ID_DEVICE) && device->ids[ID_VENDOR] == 0x1d6b &&
+	       device->ids[ID_DEVICE] >= 1 && device->ids[ID_DEVICE] <= 3;
+}
+
+static int judge_root_hub(struct Explanation *explanation)
+{
+	struct Verdict verdict = {.word = "-", .why = strdup("root hub: part of its controller")};
+
+	if (!verdict.why || add_dependency(explanation, "name") < 0) {
+		verdict_done(&verdict);
+		return -ENOMEM;
+	}
+	return add_verdict(explanation, &verdict);
+}
+
 int explain_modalias(struct Explanation *explanation)
 {
 	const struct Policy *policy = explanation->view->policy;
@@ -224,6 +243,10 @@ int explain_modalias(struct Explanation *explanation)
 		r = judge_supposed(explanation,
 				   &(struct Decision){.action = policy_default(
 							      policy, explanation->device->bus)});
+	if (r == 0 && may_be_root_hub(explanation->device))
+		r = judge_root_hub(explanation);
+	if (explanation->verdicts.n == 1) /* whatever is not told, it is the one */
+		explanation->depends_on.n = 0;
 	return r;
 }
 

@@ -107,6 +107,22 @@ static void test_explain_says_what_a_modalias_leaves_open(void **state)
 	expect_in(kernel, "depends on revision, parent, class: unknown from a modalias\n");
 }
 
+/* The policy says deny, but nothing of root hubs, which have ids of their own. */
+static void test_explain_of_the_ids_of_root_hubs_says_that_it_may_be_one(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *hub = NULL, *gadget = NULL;
+
+	testbed_policy(bed, "version: 1\ndefaults: { usb: deny }\n");
+	assert_int_equal(run(&hub, NULL, "explain", "usb:v1D6Bp0002d*", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(hub, "Outcome:           deny, or -\n");
+	expect_in(hub, "depends on name: unknown from a modalias\n");
+	assert_int_equal(run(&gadget, NULL, "explain", "usb:v1D6Bp0104d*", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(gadget, "Outcome:           deny\n");
+}
+
 static void test_explain_refuses_what_is_no_modalias_and_says_what_one_is(void **state)
 {
 	struct Testbed *bed = *state;
@@ -529,6 +545,7 @@ int main(void)
 		VERB_TEST(test_explain_names_the_key_that_failed_for_each_rule),
 		VERB_TEST(test_explain_takes_a_modalias_of_a_device_that_is_not_there),
 		VERB_TEST(test_explain_says_what_a_modalias_leaves_open),
+		VERB_TEST(test_explain_of_the_ids_of_root_hubs_says_that_it_may_be_one),
 		VERB_TEST(test_explain_refuses_what_is_no_modalias_and_says_what_one_is),
 		VERB_TEST(test_explain_says_that_a_count_is_exhausted),
 		VERB_TEST(test_check_finds_errors_and_what_is_hardly_meant),

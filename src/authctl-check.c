@@ -17,6 +17,7 @@
 struct Check {
 	struct json_object *errors, *warnings, *notes; /* NULL: text */
 	struct Policy *policy;
+	const char *root; /* that the policy's files are below: as errors name them */
 	int n_warnings;
 	int refused; /* devices that the machine needs, or a negative errno */
 	bool has_machine;
@@ -50,13 +51,34 @@ static void add_error(const struct PolicyRefusal *refusal, void *userdata)
 
 /* --- warnings --- */
 
-static void print_warning(const struct Rule *rule, const char *message)
+static char *below_root(const struct Check *check, const char *file)
 {
-	_cleanup_free_ char *safe = escape_text(message),
-			    *name = escape_text(rule ? rule->name : NULL);
+	char *path;
+
+	return asprintf(&path, "%s%s", check->root, file) < 0 ? NULL : path;
+}
+
+/* Where what is wrong is, a new string: with the whole of several files that is none of them. */
+static char *file_of(const struct Check *check, const struct Rule *rule)
+{
+	const struct Vector *files = &check->policy->file_vector;
 
 	if (rule)
-		(void)printf("%s:%u: ", rule->file, rule->line);
+		return below_root(check, rule->file);
+	return files->n == 1 ? below_root(check, string_at(files, 0)) : NULL;
+}
+
+static void print_warning(const struct Check *check, const struct Rule *rule, const char *message)
+{
+	_cleanup_free_ char *safe = escape_text(message), *file = file_of(check, rule),
+			    *name = escape_text(rule ? rule->name : NULL);
+
+	if (file)
+		(void)printf("%s:", file);
+	if (rule)
+		(void)printf("%u:", rule->line);
+	if (file || rule)
+		(void)printf(" ");
 	(void)printf("%s%s%s\n", name && *name ? name : "", name && *name ? ": " : "",
 		     safe ? safe : "out of memory");
 }
@@ -65,15 +87,17 @@ static void print_warning(const struct Rule *rule, const char *message)
 static void on_warning(const struct Rule *rule, const char *message, void *userdata)
 {
 	struct Check *check = userdata;
+	_cleanup_free_ char *file = NULL;
 	struct json_object *object;
 
 	check->n_warnings++;
 	if (!check->warnings) {
-		print_warning(rule, message);
+		print_warning(check, rule, message);
 		return;
 	}
 	object = json_object_new_object();
-	json_add_string(object, "file", rule ? rule->file : NULL);
+	file = file_of(check, rule);
+	json_add_string(object, "file", file);
 	add_place(object, "line", rule ? rule->line : 0);
 	json_add_string(object, "name", rule ? rule->name : NULL);
 	json_add_string(object, "message", message);
@@ -272,6 +296,7 @@ static int judge(struct Check *check)
 			return r;
 		warn_of_unknown_ids(check);
 		warn_of_misspelled_drivers(check);
+		(void)fflush(stdout); /* what it finds goes to standard error, after this */
 		check->refused = policy_check_vital(check->policy, VITAL_ALL);
 	} else {
 		note(check, "not checked against a machine: its modules, its drivers, its devices, "
@@ -285,9 +310,11 @@ static int print_json(struct Check *check)
 	struct json_object *root = json_object_new_object(), *files = json_object_new_array();
 	const struct Policy *policy = check->policy;
 
-	for (size_t i = 0; policy && i < policy->file_vector.n; i++)
-		(void)json_object_array_add(
-			files, json_object_new_string(string_at(&policy->file_vector, i)));
+	for (size_t i = 0; policy && i < policy->file_vector.n; i++) {
+		_cleanup_free_ char *file = below_root(check, string_at(&policy->file_vector, i));
+
+		(void)json_object_array_add(files, json_object_new_string(file ? file : ""));
+	}
 	json_object_object_add(root, "files", files);
 	json_object_object_add(root, "rules",
 			       policy ? json_object_new_int64((int64_t)policy_n_rules(policy))
@@ -315,7 +342,9 @@ static int print_text(const struct Check *check)
 int verb_policy_check(const struct Options *options, char *const *args)
 {
 	/* a policy for another machine says nothing about this one */
-	_cleanup_(check_done) struct Check check = {.has_machine = !options->root};
+	_cleanup_(check_done) struct Check check = {
+		.has_machine = !options->root,
+		.root = options->root && !args[0] ? options->root : ""};
 	int loaded, r = 0;
 
 	if (options->json) {

@@ -171,6 +171,11 @@ int verb_apply(const struct Options *options, char *const *args)
 		return refuse_frozen("no policy is applied");
 	/* asked for by its owner, the policy goes before what was decided by hand */
 	manager_options.keep_user_decisions = false;
+	if (options->policy && streq(options->policy, "-")) {
+		log_error("apply takes its policy from a file, of which it is checked who may "
+			  "change it, not from standard input");
+		return EXIT_USAGE;
+	}
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
 	r = options->i_know ? 0 : policy_check_vital(policy, VITAL_ALL);

@@ -173,6 +173,14 @@ static void test_a_verdict_that_is_not_firm_is_null_with_all_that_are_possible(v
 	expect(rule, "failed_key", NULL);
 	expect(json_object_array_get_idx(get(explain, "rules"), 1), "fits", "true");
 	json_object_put(explain);
+	testbed_policy(bed, "version: 1\n"
+			    "rules:\n"
+			    "- { action: deny, match: { pci: { revision: 0x2 } } }\n"
+			    "- { action: deny, match: { pci: {} } }\n");
+	explain = run_json(EXIT_DONE, "explain", "pci:v00008086d*", "--policy", bed->policy);
+	expect(get(explain, "verdict"), "action", "deny");
+	expect(explain, "depends_on", "[ ]");
+	json_object_put(explain);
 }
 
 static void test_what_changed_is_told_in_the_types_of_a_snapshot(void **state)
@@ -259,6 +267,7 @@ static void test_policies_as_json_are_policies(void **state)
 static void test_check_tells_errors_and_warnings_with_their_places(void **state)
 {
 	struct Testbed *bed = *state;
+	_cleanup_free_ char *second = NULL;
 	struct json_object *check, *item;
 
 	testbed_policy(bed, "version: 1\n"
@@ -294,10 +303,16 @@ static void test_check_tells_errors_and_warnings_with_their_places(void **state)
 	testbed_policy(bed, "version: 1\ndefaults: { pci: allow }\n");
 	check = run_json(EXIT_DONE, "policy", "check", bed->policy, "--root", "/nonexistent");
 	item = json_object_array_get_idx(get(check, "warnings"), 0);
-	expect(item, "file", NULL);
+	expect(item, "file", bed->policy);
 	expect(item, "line", NULL);
 	item = json_object_array_get_idx(get(check, "notes"), 0);
 	assert_non_null(strstr(json_object_get_string(item), "not checked against a machine"));
+	json_object_put(check);
+	assert_true(asprintf(&second, "%s/second", bed->runtime_dir) > 0);
+	write_file(second, "version: 1\n");
+	check = run_json(EXIT_DONE, "policy", "check", bed->policy, second, "--root", "/x");
+	expect(json_object_array_get_idx(get(check, "warnings"), 0), "file", NULL);
+	(void)unlink(second);
 	json_object_put(check);
 	check = run_json(EXIT_FAILED, "policy", "check", "/nonexistent.yaml");
 	item = json_object_array_get_idx(get(check, "errors"), 0);

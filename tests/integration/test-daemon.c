@@ -121,7 +121,6 @@ static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 	pid = start(bed);
 	testbed_wait_attr(bed, path, "authorized", "1");
 	testbed_unplug(bed, pid, path);
-	/* inode numbers come back here: it must have been gone when the daemon looked */
 	other = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3);
 	testbed_wait_attr(bed, other, "authorized", "1");
 	free(path);

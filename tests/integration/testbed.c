@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,11 +39,24 @@ static void make_dir(struct Testbed *bed, const char *path)
 	assert_int_equal(g_mkdir_with_parents(dir, 0755), 0);
 }
 
+/* Which device came first its inode number tells, which rises in sysfs as in tmpfs (mm/shmem.c,
+ * shmem_reserve_inode()) and comes back on a disk. */
+static void use_tmpfs(void)
+{
+	struct statfs fs;
+
+	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+		(void)setenv("TMPDIR", "/dev/shm", 1);
+	else
+		(void)fprintf(stderr, "no tmpfs in /dev/shm: devices may be taken out of order\n");
+}
+
 int testbed_setup(void **state)
 {
 	struct Testbed *bed = calloc(1, sizeof(*bed));
 	int fd;
 
+	use_tmpfs();
 	bed->umockdev = umockdev_testbed_new();
 	if (access("/sys/kernel", F_OK) == 0) { /* an empty testbed has none */
 		(void)fprintf(stderr, "run this under umockdev-wrapper\n");

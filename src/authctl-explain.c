@@ -146,6 +146,10 @@ static int print_text(const struct Subject *subject)
 	add_fact(&table, "Device:", name);
 	add_fact(&table, "What:", description);
 	add_fact(&table, "Modalias:", device->modalias);
+	if (modalias && device->bus == BUS_ACPI)
+		add_fact(&table, "Taken for:",
+			 "a device of acpi; the platform device that is made of it has the same "
+			 "modalias and a verdict of its own");
 	if (modalias)
 		add_fact(&table, "Unknown from it:", untold);
 	add_fact(&table, "Kernel's default:", kernel_default(explanation, buffer, sizeof(buffer)));

@@ -209,9 +209,10 @@ static int suppose_rule(struct Explanation *explanation, const struct Rule *rule
 /* A root hub goes by its name, which is not told, and has these ids: drivers/usb/core/hcd.c. */
 static bool may_be_root_hub(const struct Device *device)
 {
-	return device->bus == BUS_USB && device_has_id(device, ID_VENDOR) &&
-	       device_has_id(device, ID_DEVICE) && device->ids[ID_VENDOR] == 0x1d6b &&
-	       device->ids[ID_DEVICE] >= 1 && device->ids[ID_DEVICE] <= 3;
+	return device->bus == BUS_USB &&
+	       (!device_has_id(device, ID_VENDOR) || device->ids[ID_VENDOR] == 0x1d6b) &&
+	       (!device_has_id(device, ID_DEVICE) ||
+		(device->ids[ID_DEVICE] >= 1 && device->ids[ID_DEVICE] <= 3));
 }
 
 static int judge_root_hub(struct Explanation *explanation)

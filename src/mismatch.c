@@ -74,7 +74,10 @@ static void write_found(const struct Telling *telling, const struct Condition *c
 		if (device_has_id(device, condition->field))
 			(void)fprintf(out, "is 0x%x", device->ids[condition->field]);
 		else
-			(void)fputs("is unknown", out);
+			(void)fputs(condition->field == ID_CLASS && !device->syspath
+					    ? "is another, as far as it is told"
+					    : "is unknown",
+				    out);
 		break;
 	case CONDITION_NAME:
 		write_text(out, "is", device->sysname, "is unknown");

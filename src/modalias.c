@@ -37,10 +37,10 @@ static const struct Field usb_fields[] = {
 	{"dc", 2, -1},
 	{"dsc", 2, -1},
 	{"dp", 2, -1},
-	{"ic", 2, -1, .of_interface = true},
-	{"isc", 2, -1, .of_interface = true},
-	{"ip", 2, -1, .of_interface = true},
-	{"in", 2, -1, .of_interface = true},
+	{"ic", 2, -1, .shift = 16, .of_interface = true},
+	{"isc", 2, -1, .shift = 8, .of_interface = true},
+	{"ip", 2, -1, .shift = 0, .of_interface = true},
+	{"in", 2, -1, .shift = 24, .of_interface = true}, /* its number: no class */
 	{NULL},
 };
 
@@ -68,6 +68,7 @@ struct Reader {
 	unsigned wild; /* bits of ids of which not all is told */
 	bool ends_wild;
 	bool in_interface;
+	uint32_t interface, interface_mask; /* what is told of it, and where */
 };
 
 /* usb: a range of revisions is a pattern, "d01[0-4]*". */
@@ -102,6 +103,16 @@ static bool read_value(struct Reader *reader, const struct Field *field, uint32_
 	return true;
 }
 
+/* Of a class that comes in parts. */
+static void note_part(const struct Field *field, uint32_t number, bool is_known, uint32_t *bits,
+		      uint32_t *mask)
+{
+	if (!is_known)
+		return;
+	*bits |= number << field->shift;
+	*mask |= 0xffU << field->shift;
+}
+
 static int read_field(struct Reader *reader, const struct Field *field, struct Modalias *modalias)
 {
 	struct Device *device = modalias->device;
@@ -118,13 +129,17 @@ static int read_field(struct Reader *reader, const struct Field *field, struct M
 		return -EINVAL;
 	reader->ends_wild = reader->s[-1] == '*';
 	reader->in_interface = field->of_interface;
-	if (field->of_interface)
+	if (field->of_interface) {
+		note_part(field, number, is_known, &reader->interface, &reader->interface_mask);
 		return 0;
+	}
 	if (modalias->is_whole)
 		modalias->known = before + (is_known ? field->digits : 0);
 	modalias->is_whole = modalias->is_whole && is_known;
 	if (field->id < 0)
 		return 0;
+	if (field->id == ID_CLASS)
+		note_part(field, number, is_known, &modalias->class_bits, &modalias->class_mask);
 	device->ids[field->id] |= number << field->shift;
 	device->have_ids |= 1U << field->id;
 	if (!is_known)
@@ -143,6 +158,19 @@ static int leave_out(struct Reader *reader, const struct Field *field, struct Mo
 		reader->wild |= 1U << field->id;
 	if (!field->of_interface)
 		modalias->is_whole = false;
+	return 0;
+}
+
+/* One that is told in part may be any. */
+static int note_interface(const struct Reader *reader, struct Device *device)
+{
+	if ((reader->interface_mask & 0xffffff) != 0xffffff)
+		return 0;
+	device->interfaces = malloc(sizeof(*device->interfaces));
+	if (!device->interfaces)
+		return -ENOMEM;
+	device->interfaces[0] = reader->interface & 0xffffff;
+	device->n_interfaces = 1;
 	return 0;
 }
 
@@ -171,7 +199,7 @@ static int read_fields(const char *s, const struct Field *fields, struct Modalia
 	for (int id = 0; id < _ID_FIELD_MAX; id++)
 		if (!device_has_id(device, (enum IdField)id))
 			device->ids[id] = 0;
-	return 0;
+	return note_interface(&reader, device);
 }
 
 /* --- ids as text --- */
@@ -199,6 +227,8 @@ static int read_acpi(const char *s, struct Modalias *modalias)
 	return 0;
 }
 
+#define PNP_ID_LENGTH 7
+
 /* It may list more. */
 static int read_pnp(const char *s, struct Modalias *modalias)
 {
@@ -206,7 +236,8 @@ static int read_pnp(const char *s, struct Modalias *modalias)
 	const char *id = startswith(s, "d");
 	size_t len = id ? strcspn(id, "*") : 0;
 
-	if (!id || !is_id(id, len) || (id[len] && !streq(id + len, "*")))
+	/* one: drivers/pnp/pnpacpi/core.c, ispnpidacpi() */
+	if (!id || !is_id(id, len) || len > PNP_ID_LENGTH || (id[len] && !streq(id + len, "*")))
 		return -EINVAL;
 	device->text_ids = strdup(id);
 	if (!device->text_ids)

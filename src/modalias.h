@@ -5,11 +5,13 @@
 
 /* What a modalias tells of a device that is not there. */
 struct Modalias {
-	/* Its bus, those of its ids that are told, and the modalias. It has no path, and no name
-	 * unless it is a platform device, whose name begins so. */
+	/* Its bus, those of its ids that are told, and the modalias; usb: the interface that is
+	 * told, of which there may be more. It has no path, and no name unless it is a platform
+	 * device, whose name begins so. */
 	struct Device *device;
 	size_t known;  /* bytes of the modalias that the device's own begins with */
 	bool is_whole; /* they are all of it, without a wildcard */
+	uint32_t class_bits, class_mask; /* of a class that is told in part: what, and where */
 };
 
 /* Reads @s, as devices have it in sysfs (usb: as their interfaces have it, which may be left out),

@@ -75,14 +75,56 @@ static enum Answer listed_answer(const struct Condition *condition, const struct
 	return lists_all(modalias) ? answer(gives) : ANSWER_MAYBE;
 }
 
-static enum Answer id_answer(const struct Condition *condition, const struct Device *device)
+static enum Answer class_answer(const struct Condition *condition, const struct Modalias *modalias)
 {
+	const uint32_t told = modalias->class_mask | 0xff000000; /* a class has 24 bits */
+	enum Answer best = ANSWER_NO;
+
+	for (uint32_t i = 0; i < condition->n; i++) {
+		const struct Number *number = &condition->numbers[i];
+		enum Answer one = number->mask & ~told ? ANSWER_MAYBE : ANSWER_YES;
+
+		if ((modalias->class_bits ^ number->value) & number->mask & told)
+			continue;
+		best = one > best ? one : best;
+	}
+	return best;
+}
+
+static enum Answer id_answer(const struct Condition *condition, const struct Modalias *modalias)
+{
+	const struct Device *device = modalias->device;
+
 	if (!device_has_id(device, condition->field))
-		return ANSWER_MAYBE;
+		return condition->field == ID_CLASS ? class_answer(condition, modalias)
+						    : ANSWER_MAYBE;
 	for (uint32_t i = 0; i < condition->n; i++)
 		if (number_fits(&condition->numbers[i], device->ids[condition->field]))
 			return ANSWER_YES;
 	return ANSWER_NO;
+}
+
+/* The device has the interface that is told, if one is, and may have others. */
+static enum Answer interfaces_answer(const struct Condition *condition, const struct Device *device)
+{
+	bool fits = false;
+
+	if (device->n_interfaces == 0)
+		return ANSWER_MAYBE;
+	for (uint32_t i = 0; i < condition->n; i++)
+		fits = fits || number_fits(&condition->numbers[i], device->interfaces[0]);
+	switch (condition->quantity) {
+	case QUANTITY_ONE_OF:
+		return fits ? ANSWER_YES : ANSWER_MAYBE;
+	case QUANTITY_NONE_OF:
+		return fits ? ANSWER_NO : ANSWER_MAYBE;
+	case QUANTITY_ALL_OF:
+		return fits && condition->n == 1 ? ANSWER_YES : ANSWER_MAYBE;
+	case QUANTITY_EQUALS:
+		return fits ? ANSWER_MAYBE : ANSWER_NO;
+	default:
+		return ANSWER_MAYBE;
+	}
 }
 
 struct Question {
@@ -115,7 +157,7 @@ static enum Answer condition_answer(const struct Question *question,
 
 	switch (condition->type) {
 	case CONDITION_ID:
-		return id_answer(condition, modalias->device);
+		return id_answer(condition, modalias);
 	case CONDITION_LISTED:
 		return listed_answer(condition, modalias, question->gives);
 	case CONDITION_NAME:
@@ -124,8 +166,9 @@ static enum Answer condition_answer(const struct Question *question,
 		return modalias_answer(condition, modalias);
 	case CONDITION_NOT:
 		return not_answer(question, condition);
-	case CONDITION_ATTRIBUTE:
 	case CONDITION_INTERFACES:
+		return interfaces_answer(condition, modalias->device);
+	case CONDITION_ATTRIBUTE:
 	case CONDITION_PARENT:
 	case CONDITION_ANCESTOR:
 		return ANSWER_MAYBE;

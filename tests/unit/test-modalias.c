@@ -87,6 +87,7 @@ static void test_what_is_cut_off_or_malformed_is_refused(void **state)
 						 "pnp:PNP0501",
 						 "pnp:dPNP0501:",
 						 "pnp:d*",
+						 "pnp:dPNP0501dPNP0500",
 						 "platform:",
 						 "platform:*",
 						 "platform:a*b",

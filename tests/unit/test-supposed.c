@@ -41,6 +41,10 @@ static void test_what_a_modalias_does_not_tell_may_be_anything(void **state)
 	expect(DENY("{ pci: { vendor: 0x8086, revision: 0x2 } }"), NIC, ANSWER_MAYBE, "revision");
 	expect(DENY("{ pci: { device: 0x1 } }"), "pci:v00008086d*", ANSWER_MAYBE, "device");
 	expect(DENY("{ usb: { serial: x } }"), "usb:v*", ANSWER_MAYBE, "serial");
+	expect(DENY("{ pci: { class: 0x01xxxx } }"), "pci:v*d*sv*sd*bc02*", ANSWER_NO, "class");
+	expect(DENY("{ pci: { class: 0x02xxxx } }"), "pci:v*d*sv*sd*bc02*", ANSWER_YES, NULL);
+	expect(DENY("{ pci: { class: 0x0200xx } }"), "pci:v*d*sv*sd*bc02*", ANSWER_MAYBE, "class");
+	expect(DENY("{ pci: { class: 0xxx00xx } }"), "pci:v*d*sv*sd*bc*sc01i*", ANSWER_NO, "class");
 	expect(DENY("{ usb: {} }"), NIC, ANSWER_NO, "usb");
 	expect(DENY("{ attrs: { label: x } }"), NIC, ANSWER_MAYBE, "label");
 	expect(DENY("{ parent: { pci: {} } }"), NIC, ANSWER_MAYBE, "parent");
@@ -48,6 +52,24 @@ static void test_what_a_modalias_does_not_tell_may_be_anything(void **state)
 	expect(DENY("{ address: '*' }"), NIC, ANSWER_YES, NULL);
 	expect("version: 1\nrules: [ { action: deny, match: { pci: {} }, when: hot } ]\n", NIC,
 	       ANSWER_MAYBE, "when");
+}
+
+#define KEYBOARD "usb:v1050p0406d0543dc00dsc00dp00ic03isc01ip01in00"
+#define INTERFACES(s) DENY("{ usb: { interfaces: { " s " } } }")
+
+/* It has this interface, and perhaps others. */
+static void test_the_interface_of_a_modalias_is_one_of_the_devices(void **state)
+{
+	expect(INTERFACES("one-of: '03:*:*'"), KEYBOARD, ANSWER_YES, NULL);
+	expect(INTERFACES("one-of: '08:*:*'"), KEYBOARD, ANSWER_MAYBE, "interfaces");
+	expect(INTERFACES("none-of: '03:*:*'"), KEYBOARD, ANSWER_NO, "interfaces");
+	expect(INTERFACES("none-of: '08:*:*'"), KEYBOARD, ANSWER_MAYBE, "interfaces");
+	expect(INTERFACES("all-of: '03:01:*'"), KEYBOARD, ANSWER_YES, NULL);
+	expect(INTERFACES("all-of: ['03:*:*', '08:*:*']"), KEYBOARD, ANSWER_MAYBE, "interfaces");
+	expect(INTERFACES("equals: '03:*:*'"), KEYBOARD, ANSWER_MAYBE, "interfaces");
+	expect(INTERFACES("equals: '08:*:*'"), KEYBOARD, ANSWER_NO, "interfaces");
+	expect(INTERFACES("none-of: '03:*:*'"), "usb:v1050p0406d0543dc00dsc00dp00ic03*",
+	       ANSWER_MAYBE, "interfaces");
 }
 
 /* Whatever the revision is. */
@@ -190,6 +212,26 @@ static char *tell_platform(struct Device *device)
 	return told;
 }
 
+/* Of one of its interfaces, as far as it is told. */
+static char *tell_usb(struct Device *device)
+{
+	uint32_t interface =
+		device->n_interfaces > 0 ? device->interfaces[draw(device->n_interfaces)] : 0;
+	_cleanup_free_ char *class = some(interface >> 16 & 0xff, 2),
+			    *subclass = some(interface >> 8 & 0xff, 2),
+			    *protocol = some(interface & 0xff, 2);
+	char *told;
+
+	device->have_ids |= 1U << ID_VENDOR | 1U << ID_DEVICE;
+	assert_true(asprintf(&device->modalias, "usb:v%04Xp%04Xd0000dc00dsc00dp00",
+			     device->ids[ID_VENDOR], device->ids[ID_DEVICE]) > 0);
+	if (device->n_interfaces == 0)
+		return strdup(device->modalias);
+	assert_true(asprintf(&told, "%sic%sisc%sip%sin*", device->modalias, class, subclass,
+			     protocol) > 0);
+	return told;
+}
+
 static char *tell(struct Device *device)
 {
 	free(TAKE_PTR(device->modalias));
@@ -198,6 +240,8 @@ static char *tell(struct Device *device)
 		return tell_pci(device);
 	case BUS_VIRTIO:
 		return tell_virtio(device);
+	case BUS_USB:
+		return tell_usb(device);
 	case BUS_ACPI:
 		return tell_acpi(device);
 	case BUS_PNP:
@@ -261,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_a_modalias_does_not_tell_may_be_anything),
 		cmocka_unit_test(test_what_is_ruled_out_depends_on_nothing),
+		cmocka_unit_test(test_the_interface_of_a_modalias_is_one_of_the_devices),
 		cmocka_unit_test(test_a_modalias_is_known_up_to_its_first_wildcard),
 		cmocka_unit_test(test_a_device_may_list_more_ids_than_are_told),
 		cmocka_unit_test(test_a_platform_device_may_be_called_by_a_number_more),

@@ -9,24 +9,35 @@
 #include "policy-parse.h"
 #include "policy-write.h"
 
-static bool has_text(const struct Device *device)
+/* A revision changes with QEMU's, a virtio vendor says nothing. */
+static bool is_named_by(enum Bus bus, enum IdField field)
 {
-	for (const char *const *key = bus_info[device->bus].texts; *key; key++)
-		if (!isempty(device_attribute(device, *key)))
-			return true;
-	return false;
+	return field != ID_REVISION && (bus != BUS_VIRTIO || field != ID_VENDOR);
 }
 
-/* Whether it has ids, all of which may be named. */
+/* Whether it has what a rule for its bus goes by: what shows less is fit by what shows more. */
+static bool has_ids(const struct Device *device)
+{
+	for (const struct BusId *id = bus_info[device->bus].ids; id->attr; id++)
+		if (is_named_by(device->bus, id->field) && !device_has_id(device, id->field))
+			return false;
+	return true;
+}
+
+/* Whether it has ids, all of which may be named. Where a rule cannot name a list of several as
+ * such, it would fit devices of each of them alone. */
 static bool has_listed_ids(const struct Device *device)
 {
 	const char *pos = NULL, *id;
 	size_t len, n = 0;
 
+	/* by "compatible" strings, of which any driver has one: lint.c */
+	if (device->bus == BUS_ACPI && device->modalias && strstr(device->modalias, "of:"))
+		return false;
 	for (; (id = device_next_listed_id(device, &pos, &len)); n++)
 		if (is_id_of_any_driver(id, len))
 			return false;
-	return n > 0;
+	return n == 1 || (n > 1 && device->bus == BUS_ACPI);
 }
 
 /* Whether a rule could name the device, and no other kind with it. A usb device without interfaces
@@ -38,10 +49,10 @@ static bool is_identified(const struct Device *device)
 	if (bus_info[device->bus].listed_key)
 		return has_listed_ids(device);
 	if (device->bus == BUS_THUNDERBOLT)
-		return has_text(device);
+		return !isempty(device_attribute(device, "unique_id"));
 	if (bus_info[device->bus].interfaces && device->n_interfaces == 0)
 		return false;
-	return device->bus == BUS_PLATFORM || device_has_id(device, ID_DEVICE);
+	return has_ids(device);
 }
 
 static bool is_ascii(const char *s, size_t len)
@@ -132,9 +143,7 @@ static void write_ids(FILE *file, const struct Device *device)
 	const char *separator = "";
 
 	for (const struct BusId *id = bus_info[device->bus].ids; id->attr; id++) {
-		/* a revision changes with QEMU's, a virtio vendor says nothing */
-		if (id->field == ID_REVISION || !device_has_id(device, id->field) ||
-		    (device->bus == BUS_VIRTIO && id->field == ID_VENDOR))
+		if (!is_named_by(device->bus, id->field))
 			continue;
 		(void)fprintf(file, "%s%s: \"0x%0*x\"", separator, id->attr, (int)id->digits,
 			      device->ids[id->field]);
@@ -178,6 +187,23 @@ static void write_interfaces(FILE *file, const struct Device *device)
 	(void)fputs("] }", file);
 }
 
+/* That the device has none of the texts that it does not show: else one that does would fit, too.
+ */
+static void write_absent(FILE *file, const struct Device *device)
+{
+	bool is_first = true;
+
+	for (const char *const *key = bus_info[device->bus].texts; *key; key++) {
+		if (!isempty(device_attribute(device, *key)))
+			continue;
+		(void)fprintf(file, "%s{ %s: { %s: \"?*\" } }", is_first ? ", not: [" : ", ",
+			      bus_to_string(device->bus), *key);
+		is_first = false;
+	}
+	if (!is_first)
+		(void)fputc(']', file);
+}
+
 /* All of a rule but its name. */
 static void write_rule(FILE *file, const struct Device *device)
 {
@@ -198,7 +224,13 @@ static void write_rule(FILE *file, const struct Device *device)
 	}
 	if (device->n_interfaces > 0)
 		write_interfaces(file, device);
-	(void)fputs(" } }\n", file);
+	(void)fputs(" }", file);
+	if (device->bus == BUS_ACPI) { /* all of its ids, not some of them */
+		(void)fputs(", modalias: ", file);
+		write_literal(file, device->modalias);
+	}
+	write_absent(file, device);
+	(void)fputs(" }\n", file);
 }
 
 /* The rule for one device, or NULL when out of memory. */

@@ -229,26 +229,56 @@ static void test_generate_writes_no_rule_that_fits_more_than_the_device(void **s
 	expect_in(out, "what they call themselves is more than ASCII.\n#   usb:1-2\n");
 }
 
-static void test_generate_names_firmware_devices_by_their_ids(void **state)
+static void add_firmware_device(struct Testbed *bed, const char *bus, const char *name,
+				const char *attr, const char *ids, const char *modalias)
 {
-	static const char *const ids[] = {"TST0501\nTST0500\n", "TST0001\nPRP0001\n"};
+	_cleanup_free_ char *path = umockdev_testbed_add_device(
+		bed->umockdev, bus, name, NULL, attr, ids, "authorized", "1\n", "authorized_by",
+		"user\n", "modalias", modalias, NULL, NULL);
+	_cleanup_free_ char *link = NULL;
+
+	assert_true(asprintf(&link, "../../bus/%s/drivers/x", bus) > 0);
+	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver", link);
+}
+
+/* Of several ids a rule names each alone, unless a modalias tells them all. */
+static void test_generate_names_firmware_devices_by_all_of_their_ids(void **state)
+{
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *out = NULL;
 
-	for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
-		const char *name = i == 0 ? "00:00" : "00:01";
-		_cleanup_free_ char *path = umockdev_testbed_add_device(
-			bed->umockdev, "pnp", name, NULL, "id", ids[i], "authorized", "1\n",
-			"authorized_by", "user\n", NULL, NULL);
-
-		umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver",
-						    "../../bus/pnp/drivers/serial");
-	}
+	add_firmware_device(bed, "pnp", "00:00", "id", "TST0501\n", "");
+	add_firmware_device(bed, "pnp", "00:01", "id", "PRP0001\n", "");
+	add_firmware_device(bed, "pnp", "00:02", "id", "TST0501\nTST0500\n", "");
+	add_firmware_device(bed, "acpi", "TST0001:00", "hid", "TST0001\n",
+			    "acpi:TST0001:TST0002:\n");
+	add_firmware_device(bed, "acpi", "TST0003:00", "hid", "TST0003\n",
+			    "acpi:TST0003:\nof:NtestT<NULL>Cany,driver\n");
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
-	expect_in(out, "match: { pnp: { id: [\"TST0501\", \"TST0500\"] } }");
-	expect_in(out, "they show nothing that identifies them.\n#   pnp:00:01\n");
+	expect_in(out, "match: { pnp: { id: [\"TST0501\"] } }\n");
+	expect_in(out, "match: { acpi: { hid: [\"TST0001\", \"TST0002\"] }, modalias: "
+		       "\"acpi:TST0001:TST0002:\" }\n");
+	expect_in(out, "they show nothing that identifies them.\n"
+		       "#   pnp:00:01 pnp:00:02 acpi:TST0003:00\n");
 	testbed_policy(bed, out);
 	assert_int_equal(run(NULL, NULL, "policy", "check", bed->policy), EXIT_DONE);
+}
+
+/* One that shows a serial number is not the one that shows none, whichever came first. */
+static void test_generated_rules_take_no_device_from_each_other(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *list = NULL;
+
+	add_usb_in_use(bed, "1-1", "", true);
+	add_usb_in_use(bed, "1-2", "Keyboard\n", true);
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "interfaces: { equals: [\"03:01:01\"] } }, not: [{ usb: { ");
+	expect_in(out, "{ usb: { product: \"?*\" } }");
+	testbed_policy(bed, out);
+	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	assert_null(strstr(list, "admits no more"));
+	assert_null(strstr(list, "deny"));
 }
 
 static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
@@ -550,7 +580,8 @@ int main(void)
 		VERB_TEST(test_show_prints_a_policy_that_is_the_same),
 		VERB_TEST(test_generate_allows_what_is_in_use_and_no_list_admits),
 		VERB_TEST(test_generate_writes_no_rule_that_fits_more_than_the_device),
-		VERB_TEST(test_generate_names_firmware_devices_by_their_ids),
+		VERB_TEST(test_generate_names_firmware_devices_by_all_of_their_ids),
+		VERB_TEST(test_generated_rules_take_no_device_from_each_other),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),
 		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),

@@ -127,7 +127,8 @@ char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, un
 	(void)snprintf(d, sizeof(d), "0x%04x\n", device);
 	(void)snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08X\n", vendor, device);
 	return umockdev_testbed_add_device(bed->umockdev, "pci", name, NULL, "vendor", v, "device",
-					   d, "class", "0x020000\n", "modalias", modalias,
+					   d, "subsystem_vendor", "0x0000\n", "subsystem_device",
+					   "0x0000\n", "class", "0x020000\n", "modalias", modalias,
 					   "authorized", "0\n", "authorized_by", "default\n",
 					   "authorized_driver", "\n", NULL, NULL);
 }

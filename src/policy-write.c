@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy-write.h"
 
+/* The character at *p, which is moved behind it; U+FFFD for a byte that is of none. */
+static uint32_t next_character(const unsigned char **p)
+{
+	const unsigned char *s = *p;
+	unsigned more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc0 ? 1 : 0;
+	uint32_t c = more > 0 ? *s & (0x3fU >> more) : *s;
+
+	(*p)++;
+	for (unsigned i = 1; i <= more; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0xfffd;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if ((more == 0 && c >= 0x80) || (more > 0 && c < 0x80))
+		return 0xfffd;
+	*p += more;
+	return c;
+}
+
 /* YAML 1.1, 5.7: what is no printable ASCII is escaped, so that no terminal acts on it. The parser
- * takes UTF-8 alone, which what a policy holds therefore is. */
+ * takes UTF-8 alone, which what a policy holds therefore is; the name of its file may be other. */
 void yaml_write_text(FILE *file, const char *s)
 {
-	(void)fputc('"', file);
-	for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-		uint32_t c = *p;
-		unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+	const unsigned char *p = (const unsigned char *)s;
 
-		if (c == '"' || c == '\\') {
-			(void)fprintf(file, "\\%c", *p);
-			continue;
-		}
-		if (c >= 0x20 && c < 0x7f) {
-			(void)fputc(*p, file);
-			continue;
-		}
-		if (more > 0)
-			c &= 0x3fU >> more;
-		for (; more > 0 && (p[1] & 0xc0) == 0x80; more--)
-			c = c << 6 | (*++p & 0x3f);
-		(void)fprintf(file, "\\U%08X", c);
+	(void)fputc('"', file);
+	while (*p) {
+		uint32_t c = next_character(&p);
+
+		if (c == '"' || c == '\\')
+			(void)fprintf(file, "\\%c", (char)c);
+		else if (c >= 0x20 && c < 0x7f)
+			(void)fputc((char)c, file);
+		else
+			(void)fprintf(file, "\\U%08X", c);
 	}
 	(void)fputc('"', file);
 }

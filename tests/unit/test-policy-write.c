@@ -133,12 +133,36 @@ static void test_names_are_kept_and_unique_over_all_files(void **state)
 		expect_name(third, i, policy_rule(again, i)->name);
 }
 
+/* The name of a file is bytes, and stands before names that several files have. */
+static void test_what_is_no_utf8_is_written_as_what_a_policy_may_hold(void **state)
+{
+	static const char *const texts[][2] = {
+		{"a\xf8.yaml", "\"a\\U0000FFFD.yaml\""},
+		{"a\xe0\xa0", "\"a\\U0000FFFD\\U0000FFFD\""},
+		{"\xc1\x81\x80", "\"\\U0000FFFD\\U0000FFFD\\U0000FFFD\""},
+		{"\xc3\xa9\"\\", "\"\\U000000E9\\\"\\\\\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		_cleanup_free_ char *text = NULL;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		assert_non_null(f);
+		yaml_write_text(f, texts[i][0]);
+		assert_int_equal(fclose(f), 0);
+		assert_string_equal(text, texts[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_decides_the_same),
 		cmocka_unit_test(test_all_that_a_policy_says_is_written),
 		cmocka_unit_test(test_names_are_kept_and_unique_over_all_files),
+		cmocka_unit_test(test_what_is_no_utf8_is_written_as_what_a_policy_may_hold),
 	};
 
 	return RUN_TESTS("policy-write", tests);

@@ -138,32 +138,35 @@ static bool admits_any_driver(const struct Rule *rule)
  * driver for device trees has one. Its modalias is that of a device tree's, behind one of ACPI's if
  * it lists other ids, too; the ids that are read from that have its "of" among them. Its name is
  * one of its ids', and not always that one. */
-static bool fits_any_compatible(const struct Condition *c)
+static bool fits_any_compatible(const char *glob)
 {
-	static const char *const samples[] = {"of", "PRP0001", "of:Nany-nameT<NULL>Cany,driver"};
+	static const char *const samples[] = {"of", "PRP0001", "of:Nany-nameT<NULL>Cany,driver",
+					      "acpi:ANY0001:\nof:Nany-nameT<NULL>Cany,driver"};
 
-	for (uint32_t i = 0; i < c->n; i++)
-		for (size_t j = 0; j < ELEMENTSOF(samples); j++)
-			if (glob_match(c->globs[i], samples[j]))
-				return true;
-	return false;
+	for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+		if (glob_match(glob, samples[i]))
+			return true;
+	/* one of ACPI's that leaves open what follows */
+	return startswith(glob, "acpi:") && glob[strlen(glob) - 1] == '*';
 }
 
+/* A name never does, and `not` does where it is as wide. */
 static bool keeps_out_any_compatible(const struct Condition *c)
 {
-	if (c->type == CONDITION_LISTED || c->type == CONDITION_MODALIAS)
-		return !fits_any_compatible(c);
-	if (c->type != CONDITION_NOT)
-		return false;
-	for (uint32_t i = 0; i < c->n; i++)
-		for (uint32_t j = 0; j < c->matches[i].n_conditions; j++) {
-			const struct Condition *inner = &c->matches[i].conditions[j];
+	if (c->type == CONDITION_LISTED || c->type == CONDITION_MODALIAS) {
+		for (uint32_t i = 0; i < c->n; i++)
+			if (fits_any_compatible(c->globs[i]))
+				return false;
+		return true;
+	}
+	for (uint32_t i = 0; c->type == CONDITION_NOT && i < c->n; i++) {
+		const struct Match *match = &c->matches[i];
 
-			if ((inner->type == CONDITION_LISTED ||
-			     inner->type == CONDITION_MODALIAS) &&
-			    fits_any_compatible(inner))
-				return true;
-		}
+		if (match->bus == _BUS_INVALID && match->n_conditions == 1 &&
+		    match->conditions[0].type == CONDITION_MODALIAS &&
+		    streq(match->conditions[0].globs[0], "*of:*"))
+			return true;
+	}
 	return false;
 }
 

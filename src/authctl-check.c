@@ -70,7 +70,8 @@ static char *file_of(const struct Check *check, const struct Rule *rule)
 
 static void print_warning(const struct Check *check, const struct Rule *rule, const char *message)
 {
-	_cleanup_free_ char *safe = escape_text(message), *file = file_of(check, rule),
+	_cleanup_free_ char *safe = escape_text(message), *path = file_of(check, rule),
+			    *file = escape_text(path),
 			    *name = escape_text(rule ? rule->name : NULL);
 
 	if (file)
@@ -361,7 +362,9 @@ int verb_policy_check(const struct Options *options, char *const *args)
 		r = print_json(&check);
 	else if (loaded >= 0)
 		r = print_text(&check);
-	if (loaded < 0 || r < 0 || check.refused < 0)
+	if (r < 0)
+		return finish(r, "print");
+	if (loaded < 0 || check.refused < 0)
 		return EXIT_FAILED;
 	return check.refused > 0 && !options->i_know ? EXIT_REFUSED : EXIT_DONE;
 }

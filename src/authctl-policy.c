@@ -19,7 +19,7 @@ int verb_policy_show(const struct Options *options, char *const *args)
 		return finish(r < 0 ? r : json_print_yaml(json), "print");
 	}
 	policy_write(stdout, policy);
-	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+	return finish(fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO, "print");
 }
 
 int verb_policy_generate(const struct Options *options, char *const *args)

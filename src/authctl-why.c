@@ -82,6 +82,8 @@ int verb_why(const struct Options *options, char *const *args)
 	if (r >= 0 && chains.n == 0) {
 		log_error("%s: hangs on no device of a bus that policy governs", safe ? safe : "?");
 		r = -ENODEV;
+	} else if (r == -ENODEV && strchr(args[0], '/') && access(args[0], F_OK) < 0) {
+		log_error("%s: %s", safe ? safe : "?", strerror(errno));
 	} else if (r == -ENODEV) {
 		log_error("%s: no block device or network interface, and on no file system that "
 			  "is on one",

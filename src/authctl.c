@@ -10,6 +10,7 @@
 #include "log.h"
 #include "policy-parse.h"
 #include "suggest.h"
+#include "view.h"
 
 enum {
 	OPT_POLICY = 1,
@@ -243,11 +244,23 @@ static unsigned count_standard_input(const struct Options *options, int n, char 
 	return found;
 }
 
+static bool has_empty(int n, char *const *args)
+{
+	for (int i = 0; i < n; i++)
+		if (!*args[i])
+			return true;
+	return false;
+}
+
 static int check_arguments(const struct Verb *verb, const struct Options *options, int n,
 			   char *const *args)
 {
 	if (n < verb->least || n > verb->most) {
 		log_error("%s takes %s", verb->name, verb->most ? verb->arguments : "no argument");
+		return -1;
+	}
+	if (has_empty(n, args)) {
+		log_error("%s takes %s, and not \"\"", verb->name, verb->arguments);
 		return -1;
 	}
 	if (count_standard_input(options, n, args) > 1) {
@@ -354,10 +367,10 @@ int authctl_main(int argc, char **argv)
 		case 'h':
 		case OPT_HELP:
 			print_help();
-			return EXIT_DONE;
+			return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
 		case OPT_VERSION:
 			(void)printf("tdx-authctl %s\n", PACKAGE_VERSION);
-			return EXIT_DONE;
+			return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
 		default:
 			return usage_hint();
 		}

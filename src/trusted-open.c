@@ -22,6 +22,7 @@ struct Way {
 	char *rest;    /* what is still to go */
 	size_t behind; /* characters of it that do not come from a link */
 	unsigned links;
+	char *first_link; /* its path, for people */
 	char *problem;
 };
 
@@ -31,6 +32,7 @@ static void way_done(struct Way *way)
 	closep(&way->fd);
 	free(way->reached);
 	free(way->rest);
+	free(way->first_link);
 	free(way->problem);
 }
 
@@ -118,6 +120,9 @@ static int check(struct Way *way, int fd, const char *name, bool is_end)
 	r = check_owner(way, &st, shown);
 	if (r < 0)
 		return r;
+	/* before advice that would be bad for /dev/null */
+	if (is_end && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return fail(way, -EINVAL, "%s: not a regular file", shown);
 	mode = st.st_mode & (S_IWGRP | S_IWOTH);
 	/* nobody may rename there what he does not own */
 	if (!is_end && (st.st_mode & S_ISVTX))
@@ -193,6 +198,8 @@ static int follow(struct Way *way, int fd, const char *name, const char *rest)
 		return r;
 	if (way->links++ >= LINKS_MAX)
 		return fail_at(way, -ELOOP, name);
+	if (!way->first_link)
+		way->first_link = TAKE_PTR(path);
 	target[n] = '\0';
 	if (asprintf(&longer, "%s/%s", target, rest) < 0)
 		return -ENOMEM;
@@ -211,8 +218,8 @@ static int fail_missing(struct Way *way, const char *start, const char *name)
 
 	if (errno != ENOENT || way->links == 0 || strlen(start) <= way->behind)
 		return fail_at(way, -errno, name);
-	return fail(way, -ENOLINK, "%s: a link leads there, and there is nothing",
-		    path ? path : "?");
+	return fail(way, -ENOLINK, "%s: leads to %s, and there is nothing",
+		    way->first_link ? way->first_link : "a link", path ? path : "?");
 }
 
 /* Goes one component on. Returns 1 with *ret_fd at the end of the path. */

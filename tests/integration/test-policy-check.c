@@ -231,6 +231,16 @@ static void test_nothing_is_put_in_force_from_standard_input(void **state)
 	assert_string_equal(value, "0");
 }
 
+/* To take the others' right to write from a device node is no advice. */
+static void test_what_is_no_file_is_refused_as_such(void **state)
+{
+	_cleanup_free_ char *err = NULL;
+
+	(void)state;
+	assert_int_equal(run(NULL, &err, "policy", "check", "/dev/null"), EXIT_FAILED);
+	expect_times(err, 1, "policy refused: /dev/null: not a regular file\n");
+}
+
 static void test_standard_input_is_read_once(void **state)
 {
 	assert_int_equal(run(NULL, NULL, "policy", "check", "-", "-"), EXIT_USAGE);
@@ -253,6 +263,7 @@ int main(void)
 		CHECK_TEST(test_a_policy_is_checked_from_standard_input),
 		CHECK_TEST(test_a_policy_from_standard_input_is_tested_and_shown),
 		CHECK_TEST(test_nothing_is_put_in_force_from_standard_input),
+		CHECK_TEST(test_what_is_no_file_is_refused_as_such),
 		CHECK_TEST(test_standard_input_is_read_once),
 	};
 

@@ -232,6 +232,7 @@ static void test_wrong_usage_has_its_own_exit_status(void **state)
 	assert_int_equal(run(NULL, NULL, "list", "extra"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "list", "--root", ""), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "list", "--policy="), EXIT_USAGE);
+	assert_int_equal(run(NULL, NULL, "policy", "check", ""), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "deny", NIC, "--driver", "x"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "authorize", NIC, "--driver", "a/b"), EXIT_USAGE);
 	assert_int_equal(run(NULL, NULL, "--bogus"), EXIT_USAGE);

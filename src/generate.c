@@ -177,13 +177,33 @@ static void write_listed(FILE *file, const struct Device *device)
 	(void)fputc(']', file);
 }
 
+/* The lowest interface that is not below @from, 0xCCSSPP; false at the end. */
+static bool next_interface(const struct Device *device, uint32_t from, uint32_t *ret)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < device->n_interfaces; i++) {
+		uint32_t one = device->interfaces[i];
+
+		if (one < from || (found && one >= *ret))
+			continue;
+		*ret = one;
+		found = true;
+	}
+	return found;
+}
+
+/* In one order and each once, as rules know no other: what they do not tell apart has one text. */
 static void write_interfaces(FILE *file, const struct Device *device)
 {
+	const char *separator = "";
+
 	(void)fputs(", interfaces: { equals: [", file);
-	for (size_t i = 0; i < device->n_interfaces; i++)
-		(void)fprintf(file, "%s\"%02x:%02x:%02x\"", i ? ", " : "",
-			      device->interfaces[i] >> 16 & 0xff, device->interfaces[i] >> 8 & 0xff,
-			      device->interfaces[i] & 0xff);
+	for (uint32_t from = 0, one = 0; next_interface(device, from, &one); from = one + 1) {
+		(void)fprintf(file, "%s\"%02x:%02x:%02x\"", separator, one >> 16 & 0xff,
+			      one >> 8 & 0xff, one & 0xff);
+		separator = ", ";
+	}
 	(void)fputs("] }", file);
 }
 

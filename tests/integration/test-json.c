@@ -47,19 +47,6 @@ static void expect(struct json_object *object, const char *key, const char *valu
 			 value ? value : "null");
 }
 
-/* A usb device of which all can be read. */
-static char *add_keyboard(struct Testbed *bed, const char *product)
-{
-	unsigned char descriptors[18 + 9] = {18, 1, [18] = 9, 4, 0, 0, 0, 3, 1, 1, 0};
-	char *usb = testbed_add_usb(bed, "1-1", product);
-
-	umockdev_testbed_set_attribute_link(bed->umockdev, usb, "driver",
-					    "../../../bus/usb/drivers/usb");
-	umockdev_testbed_set_attribute_binary(bed->umockdev, usb, "descriptors", descriptors,
-					      sizeof(descriptors));
-	return usb;
-}
-
 /* --- devices --- */
 
 static void write_file(const char *path, const char *text)
@@ -219,8 +206,8 @@ static void test_what_changed_is_told_in_the_types_of_a_snapshot(void **state)
 static void test_devices_of_a_snapshot_are_told_without_the_machine(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *usb = add_keyboard(bed, "Keyboard\n"), *snapshot = snapshot_of(bed),
-			    *text = NULL;
+	_cleanup_free_ char *usb = testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", "1"),
+			    *snapshot = snapshot_of(bed), *text = NULL;
 	struct json_object *show;
 
 	umockdev_testbed_set_attribute(bed->umockdev, usb, "product", "Mouse\n");
@@ -242,7 +229,7 @@ static void test_policies_as_json_are_policies(void **state)
 {
 	static const char *const verbs[] = {"show", "generate"};
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *keyboard = add_keyboard(bed, "Key\"board*\n");
+	_cleanup_free_ char *keyboard = testbed_add_usb_in_use(bed, "1-1", "Key\"board*\n", "1");
 
 	testbed_policy(bed, rules);
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {

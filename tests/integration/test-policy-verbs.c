@@ -108,10 +108,10 @@ static void test_explain_says_what_a_modalias_leaves_open(void **state)
 }
 
 /* The policy says deny, but nothing of root hubs, which have ids of their own. */
-static void test_explain_of_the_ids_of_root_hubs_says_that_it_may_be_one(void **state)
+static void test_explain_says_what_else_a_modalias_may_be_of(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *hub = NULL, *gadget = NULL;
+	_cleanup_free_ char *hub = NULL, *gadget = NULL, *any = NULL, *acpi = NULL;
 
 	testbed_policy(bed, "version: 1\ndefaults: { usb: deny }\n");
 	assert_int_equal(run(&hub, NULL, "explain", "usb:v1D6Bp0002d*", "--policy", bed->policy),
@@ -121,6 +121,12 @@ static void test_explain_of_the_ids_of_root_hubs_says_that_it_may_be_one(void **
 	assert_int_equal(run(&gadget, NULL, "explain", "usb:v1D6Bp0104d*", "--policy", bed->policy),
 			 EXIT_DONE);
 	expect_in(gadget, "Outcome:           deny\n");
+	assert_int_equal(run(&any, NULL, "explain", "usb:v*", "--policy", bed->policy), EXIT_DONE);
+	expect_in(any, "Outcome:           deny, or -\n");
+	/* of ACPI's there are two of one modalias */
+	assert_int_equal(run(&acpi, NULL, "explain", "acpi:TST0001:", "--policy", bed->policy),
+			 EXIT_DONE);
+	expect_in(acpi, "Taken for:         a device of acpi; the platform device");
 }
 
 static void test_explain_refuses_what_is_no_modalias_and_says_what_one_is(void **state)
@@ -202,27 +208,14 @@ static void test_show_prints_a_policy_that_is_the_same(void **state)
 	expect_in(again, "  - name: \"nic\"\n");
 }
 
-/* A usb device with a driver, and with one interface or none. */
-static void add_usb_in_use(struct Testbed *bed, const char *name, const char *product,
-			   bool has_interface)
-{
-	unsigned char descriptors[18 + 9] = {18, 1, [18] = 9, 4, 0, 0, 0, 3, 1, 1, 0};
-	_cleanup_free_ char *path = testbed_add_usb(bed, name, product);
-
-	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver",
-					    "../../../bus/usb/drivers/usb");
-	umockdev_testbed_set_attribute_binary(bed->umockdev, path, "descriptors", descriptors,
-					      has_interface ? sizeof(descriptors) : 18);
-}
-
 /* A rule for what the device does not show would fit more than the device. */
 static void test_generate_writes_no_rule_that_fits_more_than_the_device(void **state)
 {
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *out = NULL;
 
-	add_usb_in_use(bed, "1-1", "Keyboard\n", false);
-	add_usb_in_use(bed, "1-2", "Clavi\xc3\xa9r\n", true);
+	free(testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", ""));
+	free(testbed_add_usb_in_use(bed, "1-2", "Clavi\xc3\xa9r\n", "1"));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	assert_null(strstr(out, "action: allow"));
 	expect_in(out, "they show nothing that identifies them.\n#   usb:1-1\n");
@@ -270,11 +263,15 @@ static void test_generated_rules_take_no_device_from_each_other(void **state)
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *out = NULL, *list = NULL;
 
-	add_usb_in_use(bed, "1-1", "", true);
-	add_usb_in_use(bed, "1-2", "Keyboard\n", true);
+	free(testbed_add_usb_in_use(bed, "1-1", "", "1"));
+	free(testbed_add_usb_in_use(bed, "1-2", "Keyboard\n", "1"));
+	/* one kind, as the order of interfaces is none */
+	free(testbed_add_usb_in_use(bed, "1-3", "", "12"));
+	free(testbed_add_usb_in_use(bed, "1-4", "", "2112"));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	expect_in(out, "interfaces: { equals: [\"03:01:01\"] } }, not: [{ usb: { ");
 	expect_in(out, "{ usb: { product: \"?*\" } }");
+	expect_in(out, "equals: [\"03:01:01\", \"03:01:02\"]");
 	testbed_policy(bed, out);
 	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
 	assert_null(strstr(list, "admits no more"));
@@ -287,7 +284,7 @@ static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
 	_cleanup_free_ char *unused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1234);
 	_cleanup_free_ char *out = NULL, *list = NULL;
 
-	add_usb_in_use(bed, "1-1", "Key\"board*\n", true);
+	free(testbed_add_usb_in_use(bed, "1-1", "Key\"board*\n", "1"));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	expect_in(out, "# usb:1-1");
 	expect_in(out, "  - name: \"usb-1d6b-0104\"\n    action: allow\n");
@@ -572,7 +569,7 @@ int main(void)
 		VERB_TEST(test_explain_names_the_key_that_failed_for_each_rule),
 		VERB_TEST(test_explain_takes_a_modalias_of_a_device_that_is_not_there),
 		VERB_TEST(test_explain_says_what_a_modalias_leaves_open),
-		VERB_TEST(test_explain_of_the_ids_of_root_hubs_says_that_it_may_be_one),
+		VERB_TEST(test_explain_says_what_else_a_modalias_may_be_of),
 		VERB_TEST(test_explain_refuses_what_is_no_modalias_and_says_what_one_is),
 		VERB_TEST(test_explain_says_that_a_count_is_exhausted),
 		VERB_TEST(test_check_finds_errors_and_what_is_hardly_meant),

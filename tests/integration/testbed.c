@@ -146,6 +146,27 @@ char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product
 					   "1\n", NULL, "DEVTYPE", "usb_device", NULL);
 }
 
+char *testbed_add_usb_in_use(struct Testbed *bed, const char *name, const char *product,
+			     const char *protocols)
+{
+	unsigned char descriptors[18 + 9 * 4] = {18, 1}; /* USB 3.2, 9.6: a device, interfaces */
+	char *path = testbed_add_usb(bed, name, product);
+	size_t n = strlen(protocols);
+
+	assert_true(n <= 4);
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char one[9] = {
+			9, 4, (unsigned char)i, 0, 0, 3, 1, (unsigned char)(protocols[i] - '0'), 0};
+
+		memcpy(descriptors + 18 + 9 * i, one, sizeof(one));
+	}
+	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver",
+					    "../../../bus/usb/drivers/usb");
+	umockdev_testbed_set_attribute_binary(bed->umockdev, path, "descriptors", descriptors,
+					      18 + 9 * n);
+	return path;
+}
+
 static void make_parent(struct Testbed *bed, const char *path)
 {
 	_cleanup_free_ char *dir = strdup(path);

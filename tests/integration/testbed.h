@@ -23,6 +23,10 @@ char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, un
 /* A usb device as usbcore makes it: authorized, with the strings it calls itself. */
 char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product);
 
+/* The same with a driver, and with an interface 03:01:0N for each digit N of @protocols. */
+char *testbed_add_usb_in_use(struct Testbed *bed, const char *name, const char *product,
+			     const char *protocols);
+
 char *testbed_add_platform(struct Testbed *bed, const char *name);
 
 /* Makes the kernel say which mode its device authorization is in. */

@@ -138,16 +138,31 @@ static bool admits_any_driver(const struct Rule *rule)
  * driver for device trees has one. Its modalias is that of a device tree's, behind one of ACPI's if
  * it lists other ids, too; the ids that are read from that have its "of" among them. Its name is
  * one of its ids', and not always that one. */
+#define COMPATIBLE "of:Nany-nameT<NULL>Cany,driver"
+static const char *const compatibles[] = {COMPATIBLE, "acpi:ANY0001:\n" COMPATIBLE};
+
 static bool fits_any_compatible(const char *glob)
 {
-	static const char *const samples[] = {"of", "PRP0001", "of:Nany-nameT<NULL>Cany,driver",
-					      "acpi:ANY0001:\nof:Nany-nameT<NULL>Cany,driver"};
-
-	for (size_t i = 0; i < ELEMENTSOF(samples); i++)
-		if (glob_match(glob, samples[i]))
+	for (size_t i = 0; i < ELEMENTSOF(compatibles); i++)
+		if (glob_match(glob, compatibles[i]))
 			return true;
-	/* one of ACPI's that leaves open what follows */
-	return startswith(glob, "acpi:") && glob[strlen(glob) - 1] == '*';
+	/* as an id, or as a modalias of ACPI's that leaves open what follows */
+	return glob_match(glob, "of") || glob_match(glob, "PRP0001") ||
+	       (startswith(glob, "acpi:") && glob[strlen(glob) - 1] == '*');
+}
+
+static bool fits_all_compatibles(const char *glob)
+{
+	for (size_t i = 0; i < ELEMENTSOF(compatibles); i++)
+		if (!glob_match(glob, compatibles[i]))
+			return false;
+	return true;
+}
+
+static bool is_of_modalias_alone(const struct Match *match)
+{
+	return match->bus == _BUS_INVALID && match->n_conditions == 1 &&
+	       match->conditions[0].type == CONDITION_MODALIAS;
 }
 
 /* A name never does, and `not` does where it is as wide. */
@@ -162,10 +177,9 @@ static bool keeps_out_any_compatible(const struct Condition *c)
 	for (uint32_t i = 0; c->type == CONDITION_NOT && i < c->n; i++) {
 		const struct Match *match = &c->matches[i];
 
-		if (match->bus == _BUS_INVALID && match->n_conditions == 1 &&
-		    match->conditions[0].type == CONDITION_MODALIAS &&
-		    streq(match->conditions[0].globs[0], "*of:*"))
-			return true;
+		for (uint32_t j = 0; is_of_modalias_alone(match) && j < match->conditions[0].n; j++)
+			if (fits_all_compatibles(match->conditions[0].globs[j]))
+				return true;
 	}
 	return false;
 }

@@ -9,7 +9,7 @@ allowed='
 asprintf vasprintf snprintf sprintf
 malloc calloc realloc reallocarray free strdup
 memchr memcmp memcpy memset
-qsort strchr strrchr strcmp strncmp strcasecmp strncasecmp strlen strnlen strspn strcspn strpbrk strstr
+qsort strchr strrchr strcmp strncmp strncasecmp strlen strnlen strspn strcspn strpbrk strstr
 fnmatch tsearch tdestroy
 yaml_event_delete yaml_parser_delete yaml_parser_initialize yaml_parser_parse
 yaml_parser_set_encoding yaml_parser_set_input_string

@@ -484,19 +484,26 @@ static void never_execute(int dirfd, const struct EnforceRequest *request, struc
 	(void)pause();
 }
 
-static int impatient_daemon(int argc, char **argv)
+/* A daemon of one worker, in which @execute is done. */
+static int run_daemon(const char *policy_file, uint64_t deadline_usec,
+		      void (*execute)(int, const struct EnforceRequest *, struct EnforceReply *))
 {
 	_cleanup_manager_ struct Manager *manager = NULL;
 	struct ManagerOptions options = manager_defaults;
 	struct Policy *policy;
 
-	assert_int_equal(argc, 3);
-	log_open("impatient", false);
-	options.deadline_usec = 1000000; /* of which a start lasts three */
+	log_open("daemon", false);
 	options.n_workers = 1;
-	options.execute = never_execute;
-	return policy_load(argv[2], &policy) < 0 || manager_new(policy, &options, &manager) < 0 ||
-	       manager_run(manager) < 0;
+	options.deadline_usec = deadline_usec;
+	options.execute = execute;
+	return policy_load(policy_file, &policy) < 0 ||
+	       manager_new(policy, &options, &manager) < 0 || manager_run(manager) < 0;
+}
+
+static int impatient_daemon(int argc, char **argv)
+{
+	assert_int_equal(argc, 3);
+	return run_daemon(argv[2], 1000000, never_execute); /* of which a start lasts three */
 }
 
 /* A kernel that refuses the first device only after another one: a bridge, say, in front of it. */
@@ -515,16 +522,8 @@ static void execute_second_first(int dirfd, const struct EnforceRequest *request
 
 static int daemon_behind_a_bridge(int argc, char **argv)
 {
-	_cleanup_manager_ struct Manager *manager = NULL;
-	struct ManagerOptions options = manager_defaults;
-	struct Policy *policy;
-
 	assert_int_equal(argc, 3);
-	log_open("behind", false);
-	options.n_workers = 1;
-	options.execute = execute_second_first;
-	return policy_load(argv[2], &policy) < 0 || manager_new(policy, &options, &manager) < 0 ||
-	       manager_run(manager) < 0;
+	return run_daemon(argv[2], manager_defaults.deadline_usec, execute_second_first);
 }
 
 static void test_a_device_that_could_not_be_refused_is_tried_after_another(void **state)

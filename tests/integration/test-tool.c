@@ -222,6 +222,15 @@ static void test_a_driver_nobody_registered_is_warned_about(void **state)
 	expect_attr(bed, nic, "authorized_driver", "e1000f");
 }
 
+static void test_why_tells_a_path_that_is_not_there(void **state)
+{
+	_cleanup_free_ char *err = NULL;
+
+	(void)state;
+	assert_int_equal(run(NULL, &err, "why", "/nonexistent"), EXIT_NO_DEVICE);
+	assert_non_null(strstr(err, "/nonexistent: No such file or directory\n"));
+}
+
 static void test_wrong_usage_has_its_own_exit_status(void **state)
 {
 	_cleanup_free_ char *err = NULL;
@@ -290,6 +299,7 @@ int main(void)
 		TOOL_TEST(test_in_audit_mode_nothing_is_decided_by_hand),
 		TOOL_TEST(test_a_path_that_is_no_governed_device_has_the_status_of_none),
 		TOOL_TEST(test_a_driver_nobody_registered_is_warned_about),
+		TOOL_TEST(test_why_tells_a_path_that_is_not_there),
 		TOOL_TEST(test_wrong_usage_has_its_own_exit_status),
 		TOOL_TEST(test_unknown_verbs_and_options_are_answered_with_the_nearest),
 		TOOL_TEST(test_the_first_word_of_several_verbs_lists_them),

@@ -37,9 +37,20 @@ static const struct Rule *find_linear(const struct Policy *policy, const struct 
 	return NULL;
 }
 
-static void decide(const struct Policy *policy, const struct Rule *rule,
-		   const struct Device *device, const struct Moment *moment, struct Decision *ret)
+typedef const struct Rule *(*Find)(const struct Policy *policy, const struct Device *device,
+				   const struct Moment *moment);
+
+/* What is exempt is asked first, so that it takes no room of a rule that fits it. */
+static void decide(const struct Policy *policy, Find find, const struct Device *device,
+		   const struct Moment *moment, struct Decision *ret)
 {
+	const struct Rule *rule;
+
+	if (device_exempt(device)) {
+		*ret = (struct Decision){.action = ACTION_KERNEL, .by = DECIDED_BY_EXEMPTION};
+		return;
+	}
+	rule = find(policy, device, moment);
 	if (rule)
 		decide_by_rule(policy, rule, moment, ret);
 	else
@@ -49,16 +60,13 @@ static void decide(const struct Policy *policy, const struct Rule *rule,
 void policy_decide_linear(const struct Policy *policy, const struct Device *device,
 			  const struct Moment *moment, struct Decision *ret)
 {
-	decide(policy, find_linear(policy, device, moment), device, moment, ret);
+	decide(policy, find_linear, device, moment, ret);
 }
 
 void policy_decide(const struct Policy *policy, const struct Device *device,
 		   const struct Moment *moment, struct Decision *ret)
 {
-	const struct Rule *rule = policy->index ? policy_index_find(policy, device, moment)
-						: find_linear(policy, device, moment);
-
-	decide(policy, rule, device, moment, ret);
+	decide(policy, policy->index ? policy_index_find : find_linear, device, moment, ret);
 }
 
 struct Turn {
@@ -108,6 +116,8 @@ char *decision_source(const struct Decision *decision, enum Bus bus)
 
 	if (decision->by == DECIDED_BY_FAILURE)
 		return strdup("it could not be read");
+	if (decision->by == DECIDED_BY_EXEMPTION)
+		return strdup("no policy decides over it");
 	if (decision->rule)
 		return rule_name(decision->rule);
 	return asprintf(&text, "default for %s", bus_to_string(bus)) < 0 ? NULL : text;

@@ -6,9 +6,10 @@
 enum DecidedBy {
 	DECIDED_BY_DEFAULT, /* no rule matched */
 	DECIDED_BY_RULE,
-	DECIDED_BY_COUNT,   /* the rule admits as many as it may */
-	DECIDED_BY_FREEZE,  /* the rule admits none after the freeze */
-	DECIDED_BY_FAILURE, /* the device could not be read */
+	DECIDED_BY_COUNT,     /* the rule admits as many as it may */
+	DECIDED_BY_FREEZE,    /* the rule admits none after the freeze */
+	DECIDED_BY_FAILURE,   /* the device could not be read */
+	DECIDED_BY_EXEMPTION, /* no policy speaks of it: device_exempt() */
 };
 
 /* What a policy wants of a device. Pointers are into the policy, valid as long as it is. */

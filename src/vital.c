@@ -107,8 +107,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 		const struct Decision *decision = &check->decisions[number];
 
 		/* one that is refused already, or has no driver, carries nothing */
-		if (check->told[number] == what || device_exempt(device) ||
-		    device->authorized == 0 || !device->driver ||
+		if (check->told[number] == what || device->authorized == 0 || !device->driver ||
 		    !would_lose_driver(device, decision, check->how))
 			continue;
 		r = report(device, what, decision);

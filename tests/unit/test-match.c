@@ -157,7 +157,10 @@ static void test_ids_that_a_device_lists_beside_others(void **state)
 static void test_interfaces(void **state)
 {
 	uint32_t shown[] = {0x080650, 0x030101};
-	struct Device device = {.bus = BUS_USB, .interfaces = shown, .n_interfaces = 2};
+	struct Device device = {.bus = BUS_USB,
+				.sysname = (char *)"1-1",
+				.interfaces = shown,
+				.n_interfaces = 2};
 
 	assert_true(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:*:*\" } } }"), &device));
 	assert_false(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:00:*\" } } }"), &device));
@@ -284,6 +287,26 @@ static void test_after_the_freeze_only_rules_that_say_so_admit(void **state)
 	/* what no rule speaks of: the built-in list admits no more either */
 	device.ids[ID_VENDOR] = 4;
 	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_FREEZE), ACTION_DENY);
+}
+
+static void test_what_is_exempt_takes_no_room_of_a_rule(void **state)
+{
+	_cleanup_policy_ struct Policy *policy =
+		policy_of("version: 1\nrules:\n"
+			  "- { action: allow, match: { usb: {} }, count: { max: 1 } }\n");
+	struct Device hub = {.bus = BUS_USB, .sysname = (char *)"usb1", .ino = 1};
+	struct Device device = {.bus = BUS_USB, .sysname = (char *)"1-1", .ino = 2};
+	struct Decision decisions[2];
+
+	assert_int_equal(policy_decide_all(policy, (struct Device *[]){&hub, &device}, 2, NULL,
+					   NULL, decisions),
+			 0);
+	assert_int_equal(decisions[0].by, DECIDED_BY_EXEMPTION);
+	assert_int_equal(decisions[1].by, DECIDED_BY_RULE);
+	/* nor has the freeze anything to say of it */
+	assert_int_equal(
+		action_at(policy, &hub, &(struct Moment){.is_frozen = true}, DECIDED_BY_EXEMPTION),
+		ACTION_KERNEL);
 }
 
 /* --- the built-in list --- */
@@ -598,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_when_is_part_of_what_must_fit),
 		cmocka_unit_test(test_over_its_count_a_rule_takes_away),
 		cmocka_unit_test(test_after_the_freeze_only_rules_that_say_so_admit),
+		cmocka_unit_test(test_what_is_exempt_takes_no_room_of_a_rule),
 		cmocka_unit_test(test_first_rule_that_matches_wins),
 		cmocka_unit_test(test_all_conditions_of_a_rule_must_hold),
 		cmocka_unit_test(test_ids_of_one_bus_never_match_on_another),

@@ -4,83 +4,45 @@
 #include <errno.h>
 
 #include "escape.h"
-#include "glob-match.h"
+#include "generate-rule.h"
 #include "hardened.h"
 #include "policy-parse.h"
 #include "policy-write.h"
 
-/* A revision changes with QEMU's, a virtio vendor says nothing. */
-static bool is_named_by(enum Bus bus, enum IdField field)
+/* The devices that no rule can tell apart. */
+struct Group {
+	char *text;   /* of the rule for them, but its name and count */
+	size_t first; /* device */
+	unsigned n;
+	bool is_left_out;
+};
+
+#define NO_GROUP SIZE_MAX
+
+/* What is to be written. */
+struct Draft {
+	const struct View *view;
+	struct Group *groups;
+	size_t n_groups;
+	size_t *group_of;     /* each device, NO_GROUP where it gets no rule */
+	const char **reasons; /* why each gets none, or NULL */
+};
+
+static const struct Device *device_at(const struct Draft *draft, size_t number)
 {
-	return field != ID_REVISION && (bus != BUS_VIRTIO || field != ID_VENDOR);
+	return draft->view->inventory.devices[number];
 }
 
-/* Whether it has what a rule for its bus goes by: what shows less is fit by what shows more. */
-static bool has_ids(const struct Device *device)
+static void draft_done(struct Draft *draft)
 {
-	for (const struct BusId *id = bus_info[device->bus].ids; id->attr; id++)
-		if (is_named_by(device->bus, id->field) && !device_has_id(device, id->field))
-			return false;
-	return true;
+	for (size_t i = 0; i < draft->n_groups; i++)
+		free(draft->groups[i].text);
+	free(draft->groups);
+	free(draft->group_of);
+	free(draft->reasons);
 }
 
-/* Whether it has ids, all of which may be named. Where a rule cannot name a list of several as
- * such, it would fit devices of each of them alone. */
-static bool has_listed_ids(const struct Device *device)
-{
-	const char *pos = NULL, *id;
-	size_t len, n = 0;
-
-	/* by "compatible" strings, of which any driver has one: lint.c */
-	if (device->bus == BUS_ACPI && device->modalias && strstr(device->modalias, "of:"))
-		return false;
-	for (; (id = device_next_listed_id(device, &pos, &len)); n++)
-		if (is_id_of_any_driver(id, len))
-			return false;
-	return n == 1 || (n > 1 && device->bus == BUS_ACPI);
-}
-
-/* Whether a rule could name the device, and no other kind with it. A usb device without interfaces
- * may have any the next time. */
-static bool is_identified(const struct Device *device)
-{
-	if (!driver_name_valid(device->driver))
-		return false;
-	if (bus_info[device->bus].listed_key)
-		return has_listed_ids(device);
-	if (device->bus == BUS_THUNDERBOLT)
-		return !isempty(device_attribute(device, "unique_id"));
-	if (bus_info[device->bus].interfaces && device->n_interfaces == 0)
-		return false;
-	return has_ids(device);
-}
-
-static bool is_ascii(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (s[i] < ' ' || s[i] >= 0x7f)
-			return false;
-	return true;
-}
-
-/* Whether all that a rule would name the device by is printable ASCII: what the host says need be
- * no UTF-8, as a policy is, and a glob in its place would fit more. */
-static bool is_writable(const struct Device *device)
-{
-	const char *pos = NULL, *id;
-	size_t len;
-
-	for (const char *const *key = bus_info[device->bus].texts; *key; key++) {
-		const char *text = device_attribute(device, *key);
-
-		if (text && !is_ascii(text, strlen(text)))
-			return false;
-	}
-	while ((id = device_next_listed_id(device, &pos, &len)))
-		if (!is_ascii(id, len))
-			return false;
-	return is_ascii(device->sysname, strlen(device->sysname));
-}
+/* --- what gets a rule --- */
 
 /* Why the owner has to say nothing for the device to stay as it is, where the kernel decides. */
 static const char *kernels_reason(const struct Device *device)
@@ -103,7 +65,7 @@ static const char *kernels_reason(const struct Device *device)
 					      : NULL;
 }
 
-/* Why the device gets no rule, as a static phrase over several, or NULL where it gets one. */
+/* Why the device gets no rule, as a static phrase over several, or NULL where it may get one. */
 static const char *reason_to_leave_out(const struct Device *device)
 {
 	const char *reason = device_exempt(device);
@@ -115,159 +77,48 @@ static const char *reason_to_leave_out(const struct Device *device)
 	if (!device->driver)
 		return "no driver has them";
 	reason = bus_info[device->bus].native ? NULL : kernels_reason(device);
-	if (reason)
-		return reason;
-	if (!is_identified(device))
-		return "they show nothing that identifies them";
-	return is_writable(device) ? NULL : "what they call themselves is more than ASCII";
+	return reason ? reason : rule_obstacle(device);
 }
 
-/* A glob that fits @value alone, which is printable ASCII, as a scalar. */
-static void write_literal(FILE *file, const char *value)
+/* Adds the device to those that have the same rule. */
+static int add_to_group(struct Draft *draft, size_t number)
 {
-	_cleanup_free_ char *glob = malloc(2 * strlen(value) + 1);
-	char *out = glob;
+	char *text = rule_text(device_at(draft, number));
+	size_t i = 0;
 
-	for (; glob && *value; value++) {
-		if (strchr("*?[\\", *value))
-			*out++ = '\\';
-		*out++ = *value;
-	}
-	if (glob)
-		*out = '\0';
-	yaml_write_text(file, glob ? glob : "");
+	if (!text)
+		return -ENOMEM;
+	while (i < draft->n_groups && !streq(draft->groups[i].text, text))
+		i++;
+	if (i < draft->n_groups)
+		free(text);
+	else
+		draft->groups[draft->n_groups++] = (struct Group){text, number};
+	draft->groups[i].n++;
+	draft->group_of[number] = i;
+	return 0;
 }
 
-static void write_ids(FILE *file, const struct Device *device)
+static int fill_draft(struct Draft *draft)
 {
-	const char *separator = "";
+	size_t n = draft->view->inventory.n;
+	int r = 0;
 
-	for (const struct BusId *id = bus_info[device->bus].ids; id->attr; id++) {
-		if (!is_named_by(device->bus, id->field))
-			continue;
-		(void)fprintf(file, "%s%s: \"0x%0*x\"", separator, id->attr, (int)id->digits,
-			      device->ids[id->field]);
-		separator = ", ";
+	draft->groups = calloc(n + 1, sizeof(*draft->groups));
+	draft->group_of = calloc(n + 1, sizeof(*draft->group_of));
+	draft->reasons = calloc(n + 1, sizeof(*draft->reasons));
+	if (!draft->groups || !draft->group_of || !draft->reasons)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		draft->group_of[i] = NO_GROUP;
+		draft->reasons[i] = reason_to_leave_out(device_at(draft, i));
+		if (!draft->reasons[i])
+			r = add_to_group(draft, i);
 	}
-	for (int i = 0; bus_info[device->bus].texts[i]; i++) {
-		const char *key = bus_info[device->bus].texts[i];
-		const char *value = device_attribute(device, key);
-
-		if (isempty(value))
-			continue;
-		(void)fprintf(file, "%s%s: ", separator, key);
-		write_literal(file, value);
-		separator = ", ";
-	}
+	return r;
 }
 
-static void write_listed(FILE *file, const struct Device *device)
-{
-	const char *pos = NULL, *id, *separator = "";
-	size_t len;
-
-	(void)fprintf(file, "%s: [", bus_info[device->bus].listed_key);
-	while ((id = device_next_listed_id(device, &pos, &len))) {
-		_cleanup_free_ char *copy = strndup(id, len);
-
-		(void)fputs(separator, file);
-		write_literal(file, copy ? copy : "");
-		separator = ", ";
-	}
-	(void)fputc(']', file);
-}
-
-/* The lowest interface that is not below @from, 0xCCSSPP; false at the end. */
-static bool next_interface(const struct Device *device, uint32_t from, uint32_t *ret)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < device->n_interfaces; i++) {
-		uint32_t one = device->interfaces[i];
-
-		if (one < from || (found && one >= *ret))
-			continue;
-		*ret = one;
-		found = true;
-	}
-	return found;
-}
-
-/* In one order and each once, as rules know no other: what they do not tell apart has one text. */
-static void write_interfaces(FILE *file, const struct Device *device)
-{
-	const char *separator = "";
-
-	(void)fputs(", interfaces: { equals: [", file);
-	for (uint32_t from = 0, one = 0; next_interface(device, from, &one); from = one + 1) {
-		(void)fprintf(file, "%s\"%02x:%02x:%02x\"", separator, one >> 16 & 0xff,
-			      one >> 8 & 0xff, one & 0xff);
-		separator = ", ";
-	}
-	(void)fputs("] }", file);
-}
-
-/* That the device has none of the texts that it does not show: else one that does would fit, too.
- */
-static void write_absent(FILE *file, const struct Device *device)
-{
-	bool is_first = true;
-
-	for (const char *const *key = bus_info[device->bus].texts; *key; key++) {
-		if (!isempty(device_attribute(device, *key)))
-			continue;
-		(void)fprintf(file, "%s{ %s: { %s: \"?*\" } }", is_first ? ", not: [" : ", ",
-			      bus_to_string(device->bus), *key);
-		is_first = false;
-	}
-	if (!is_first)
-		(void)fputc(']', file);
-}
-
-/* All of a rule but its name. */
-static void write_rule(FILE *file, const struct Device *device)
-{
-	(void)fputs("    action: allow\n", file);
-	if (bus_info[device->bus].driver_settable) {
-		(void)fputs("    driver: ", file);
-		yaml_write_text(file, device->driver);
-		(void)fputc('\n', file);
-	}
-	(void)fprintf(file, "    match: { %s: { ", bus_to_string(device->bus));
-	if (bus_info[device->bus].listed_key) {
-		write_listed(file, device);
-	} else if (device->bus == BUS_PLATFORM) {
-		(void)fputs("name: ", file);
-		write_literal(file, device->sysname);
-	} else {
-		write_ids(file, device);
-	}
-	if (device->n_interfaces > 0)
-		write_interfaces(file, device);
-	(void)fputs(" }", file);
-	if (device->bus == BUS_ACPI) { /* all of its ids, not some of them */
-		(void)fputs(", modalias: ", file);
-		write_literal(file, device->modalias);
-	}
-	write_absent(file, device);
-	(void)fputs(" }\n", file);
-}
-
-/* The rule for one device, or NULL when out of memory. */
-static char *rule_text(const struct Device *device)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	if (!file)
-		return NULL;
-	write_rule(file, device);
-	if (fclose(file) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
+/* --- rules --- */
 
 static void write_comment(FILE *file, const struct View *view, const struct Device *device)
 {
@@ -329,58 +180,39 @@ static const char *unique_name(struct Vector *names, const struct Device *device
 	return TAKE_PTR(name);
 }
 
-/* Writes the rule of the device at @first, and @texts of all that have the same are freed. */
-static int write_group(FILE *file, const struct View *view, char **texts, size_t first,
-		       struct Vector *names)
+static int write_group(FILE *file, const struct Draft *draft, size_t number, struct Vector *names)
 {
-	const char *name = unique_name(names, view->inventory.devices[first]);
-	_cleanup_free_ char *text = TAKE_PTR(texts[first]);
-	unsigned n = 1;
+	const struct Group *group = &draft->groups[number];
+	const char *name = unique_name(names, device_at(draft, group->first));
 
 	if (!name)
 		return -ENOMEM;
-	write_comment(file, view, view->inventory.devices[first]);
-	for (size_t i = first + 1; i < view->inventory.n; i++) {
-		if (!texts[i] || !streq(texts[i], text))
-			continue;
-		write_comment(file, view, view->inventory.devices[i]);
-		free(TAKE_PTR(texts[i]));
-		n++;
-	}
+	for (size_t i = group->first; i < draft->view->inventory.n; i++)
+		if (draft->group_of[i] == number)
+			write_comment(file, draft->view, device_at(draft, i));
 	(void)fputs("  - name: ", file);
 	yaml_write_text(file, name);
-	(void)fprintf(file, "\n%s    count: { max: %u }\n", text, n);
+	(void)fprintf(file, "\n%s    count: { max: %u }\n", group->text, group->n);
 	return 0;
 }
 
-static int write_groups(FILE *file, const struct View *view, char **texts)
+static int write_groups(FILE *file, const struct Draft *draft)
 {
 	struct Vector names = {0};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < view->inventory.n; i++)
-		if (texts[i])
-			r = write_group(file, view, texts, i, &names);
+	for (size_t i = 0; r == 0 && i < draft->n_groups; i++) {
+		if (draft->groups[i].is_left_out)
+			continue;
+		(void)fputs(names.n == 0 ? "rules:\n" : "", file);
+		r = write_group(file, draft, i, &names);
+	}
+	if (names.n == 0)
+		(void)fputs("rules: []\n", file);
 	for (size_t i = 0; i < names.n; i++)
 		free((char *)string_at(&names, i));
 	vector_done(&names);
 	return r;
-}
-
-static int write_rules(FILE *file, const struct View *view, char **texts)
-{
-	unsigned rules = 0;
-
-	for (size_t i = 0; i < view->inventory.n; i++) {
-		if (reason_to_leave_out(view->inventory.devices[i]))
-			continue;
-		texts[i] = rule_text(view->inventory.devices[i]);
-		if (!texts[i])
-			return -ENOMEM;
-		rules++;
-	}
-	(void)fputs(rules > 0 ? "rules:\n" : "rules: []\n", file);
-	return write_groups(file, view, texts);
 }
 
 /* --- what gets no rule --- */
@@ -389,19 +221,17 @@ static int write_rules(FILE *file, const struct View *view, char **texts)
 
 /* Writes the names of the devices that are left out for @reason, as many in a line as there is room
  * for. */
-static void write_names(FILE *file, const struct View *view, const char *reason)
+static void write_names(FILE *file, const struct Draft *draft, const char *reason)
 {
 	size_t column = 0;
 
-	for (size_t i = 0; i < view->inventory.n; i++) {
-		const struct Device *device = view->inventory.devices[i];
-		const char *other = reason_to_leave_out(device);
+	for (size_t i = 0; i < draft->view->inventory.n; i++) {
 		_cleanup_free_ char *name = NULL, *safe = NULL;
 		size_t width;
 
-		if (!other || !streq(other, reason))
+		if (!streq_or_null(draft->reasons[i], reason))
 			continue;
-		name = device_name(device);
+		name = device_name(device_at(draft, i));
 		safe = escape_text(name);
 		width = escaped_width(safe ? safe : "?") + 1;
 		if (column == 0 || column + width > COMMENT_WIDTH) {
@@ -415,42 +245,161 @@ static void write_names(FILE *file, const struct View *view, const char *reason)
 }
 
 /* What gets no rule is told, by reasons, as silence could be taken for a rule. */
-static void write_left_out(FILE *file, const struct View *view)
+static void write_left_out(FILE *file, const struct Draft *draft)
 {
-	for (size_t i = 0; i < view->inventory.n; i++) {
-		const char *reason = reason_to_leave_out(view->inventory.devices[i]);
+	for (size_t i = 0; i < draft->view->inventory.n; i++) {
+		const char *reason = draft->reasons[i];
 		bool is_first = reason;
 
-		for (size_t j = 0; is_first && j < i; j++) {
-			const char *other = reason_to_leave_out(view->inventory.devices[j]);
-
-			is_first = !other || !streq(other, reason);
-		}
+		for (size_t j = 0; is_first && j < i; j++)
+			is_first = !streq_or_null(draft->reasons[j], reason);
 		if (!is_first)
 			continue;
 		(void)fprintf(file, "# No rules for these: %s.\n", reason);
-		write_names(file, view, reason);
+		write_names(file, draft, reason);
 	}
 }
 
-int policy_generate(FILE *file, const struct View *view)
+/* --- the policy --- */
+
+/* The policy as it is drafted: a new string, *ret_size bytes long. Returns 0 or -ENOMEM. */
+static int write_draft(const struct Draft *draft, char **ret, size_t *ret_size)
 {
-	char **texts = calloc(view->inventory.n + 1, sizeof(*texts));
+	char *text = NULL;
+	FILE *file = open_memstream(&text, ret_size);
 	int r;
 
-	if (!texts)
+	if (!file)
 		return -ENOMEM;
 	(void)fputs("# What has a driver and is not on the kernel's built-in list of hardened "
 		    "devices.\n"
 		    "# Keep what you need: each rule is a driver that nobody hardened.\n"
 		    "version: 1\ndefaults: { \"*\": kernel, usb: deny, thunderbolt: deny }\n",
 		    file);
-	r = write_rules(file, view, texts);
-	write_left_out(file, view);
-	for (size_t i = 0; i < view->inventory.n; i++)
-		free(texts[i]);
-	free(texts);
-	if (r == 0 && (fflush(file) != 0 || ferror(file)))
-		r = -EIO;
+	r = write_groups(file, draft);
+	write_left_out(file, draft);
+	if (fclose(file) != 0 || r < 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	*ret = text;
+	return 0;
+}
+
+static void leave_out(struct Draft *draft, size_t group)
+{
+	draft->groups[group].is_left_out = true;
+	for (size_t i = 0; i < draft->view->inventory.n; i++) {
+		if (draft->group_of[i] != group)
+			continue;
+		draft->group_of[i] = NO_GROUP;
+		draft->reasons[i] = "a rule for them fits others here, too";
+	}
+}
+
+/* Whether the device comes out as the draft means it, by the rule of @group or by none. One that is
+ * not in use may be refused by a count. */
+static bool is_as_meant(const struct Draft *draft, size_t number, const struct Decision *decision,
+			size_t group)
+{
+	const struct Device *device = device_at(draft, number);
+	bool is_used = device->driver && device->authorized != 0;
+
+	if (draft->group_of[number] != NO_GROUP)
+		return group == draft->group_of[number] && decision->by == DECIDED_BY_RULE;
+	return group == NO_GROUP || (decision->by == DECIDED_BY_COUNT && !is_used);
+}
+
+/* Marks the groups whose rules decide otherwise than they were written for, over devices of theirs
+ * or of others. @groups are those of the policy's rules. */
+static void find_misfits(const struct Draft *draft, const struct Policy *policy,
+			 const struct Decision *decisions, const size_t *groups, bool *misfits)
+{
+	for (size_t i = 0; i < draft->view->inventory.n; i++) {
+		const struct Rule *rule = decisions[i].rule;
+		size_t group = rule ? groups[rule - policy_rule(policy, 0)] : NO_GROUP;
+
+		if (is_as_meant(draft, i, &decisions[i], group))
+			continue;
+		if (group != NO_GROUP)
+			misfits[group] = true;
+		if (draft->group_of[i] != NO_GROUP)
+			misfits[draft->group_of[i]] = true;
+	}
+}
+
+/* Decides over all devices by @policy, which is what was drafted, and leaves the misfits out.
+ * Returns how many groups that were, or -ENOMEM. */
+static int leave_out_misfits(struct Draft *draft, const struct Policy *policy)
+{
+	const struct Inventory *inventory = &draft->view->inventory;
+	_cleanup_free_ struct Decision *decisions = calloc(inventory->n + 1, sizeof(*decisions));
+	_cleanup_free_ size_t *groups = calloc(draft->n_groups + 1, sizeof(*groups));
+	_cleanup_free_ bool *misfits = calloc(draft->n_groups + 1, sizeof(*misfits));
+	size_t rules = 0;
+	int n = 0;
+
+	if (!decisions || !groups || !misfits ||
+	    policy_decide_all(policy, inventory->devices, inventory->n, NULL, NULL, decisions) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < draft->n_groups; i++)
+		if (!draft->groups[i].is_left_out)
+			groups[rules++] = i;
+	find_misfits(draft, policy, decisions, groups, misfits);
+	for (size_t i = 0; i < draft->n_groups; i++) {
+		if (!misfits[i])
+			continue;
+		leave_out(draft, i);
+		n++;
+	}
+	return n;
+}
+
+/* Reads what was written as its users will. Returns as leave_out_misfits(). */
+static int check_draft(struct Draft *draft, const char *text, size_t size)
+{
+	_cleanup_policy_ struct Policy *policy = policy_new();
+	struct ParseErrors errors;
+	int r;
+
+	if (!policy)
+		return -ENOMEM;
+	if (size > policy->size_max)
+		return -EFBIG;
+	r = policy_parse(policy, "generated", text, size, &errors);
+	if (r == -EBADMSG)
+		parse_errors_done(&errors);
+	return r < 0 ? r : leave_out_misfits(draft, policy);
+}
+
+/* Writes draft after draft, each with fewer rules, until one comes out as it is meant. */
+static int draft_policy(struct Draft *draft, char **ret, size_t *ret_size)
+{
+	int r = fill_draft(draft);
+
+	while (r >= 0) {
+		_cleanup_free_ char *text = NULL;
+
+		r = write_draft(draft, &text, ret_size);
+		if (r >= 0)
+			r = check_draft(draft, text, *ret_size);
+		if (r > 0)
+			continue;
+		if (r == 0)
+			*ret = TAKE_PTR(text);
+		return r;
+	}
 	return r;
+}
+
+int policy_generate(FILE *file, const struct View *view)
+{
+	_cleanup_(draft_done) struct Draft draft = {.view = view};
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = draft_policy(&draft, &text, &size);
+
+	if (r < 0)
+		return r;
+	return fwrite(text, 1, size, file) == size && fflush(file) == 0 ? 0 : -EIO;
 }

@@ -278,6 +278,34 @@ static void test_generated_rules_take_no_device_from_each_other(void **state)
 	assert_null(strstr(list, "deny"));
 }
 
+/* To pnp upper case and lower case are one, and so is an id that stands there twice. */
+static void test_generated_rules_compare_ids_as_their_bus_does(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	add_firmware_device(bed, "pnp", "00:00", "id", "TST0c0f\n", "");
+	add_firmware_device(bed, "pnp", "00:01", "id", "TST0C0F\n", "");
+	add_firmware_device(bed, "pnp", "00:02", "id", "TST0C0F\ntst0c0f\n", "");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "match: { pnp: { id: [\"TST0C0F\"] } }\n    count: { max: 3 }\n");
+	assert_null(strstr(out, "No rules"));
+}
+
+/* The older attribute takes no driver's name: a rule with one would refuse the device. */
+static void test_generate_names_no_driver_where_the_kernel_takes_none(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *list = NULL;
+
+	add_firmware_device(bed, "pnp", "00:00", "id", "TST0501\n", "");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	assert_null(strstr(out, "driver:"));
+	testbed_policy(bed, out);
+	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	expect_in(list, "allow");
+}
+
 static void test_generate_allows_what_is_in_use_and_no_list_admits(void **state)
 {
 	struct Testbed *bed = *state;
@@ -306,6 +334,54 @@ static void add_in_use(struct Testbed *bed, const char *name, unsigned device, c
 	assert_true(asprintf(&link, "../../bus/pci/drivers/%s", driver) > 0);
 	umockdev_testbed_set_attribute(bed->umockdev, path, "authorized", "1\n");
 	umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver", link);
+}
+
+#define FITS_OTHERS "# No rules for these: a rule for them fits others here, too.\n#   "
+
+/* Whichever of them had come first would have the other's driver. */
+static void test_generate_leaves_out_what_differs_in_its_driver_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	add_in_use(bed, "0000:00:01.0", 0x1, "e1000e");
+	add_in_use(bed, "0000:00:02.0", 0x1, "vfio-pci");
+	add_in_use(bed, "0000:00:03.0", 0x2, "e1000e");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, FITS_OTHERS "pci:0000:00:01.0 pci:0000:00:02.0\n");
+	expect_in(out, "device: \"0x0002\"");
+	assert_null(strstr(out, "device: \"0x0001\""));
+}
+
+/* The rule's one place is taken by who comes first, whether a driver has it or not. */
+static void test_generate_leaves_out_what_another_one_would_take_the_place_of(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *refused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1);
+	_cleanup_free_ char *out = NULL, *later = NULL;
+
+	add_in_use(bed, "0000:00:02.0", 0x1, "e1000e");
+	add_in_use(bed, "0000:00:03.0", 0x2, "e1000e");
+	later = testbed_add_pci(bed, "0000:00:04.0", 0x8086, 0x2);
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, FITS_OTHERS "pci:0000:00:02.0\n");
+	expect_in(out, "they are refused now.\n#   pci:0000:00:01.0 pci:0000:00:04.0\n");
+	expect_in(out, "device: \"0x0002\"");
+}
+
+static void test_generated_rules_keep_no_place_for_root_hubs(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *list = NULL;
+
+	free(testbed_add_usb_in_use(bed, "usb1", "x\n", "1"));
+	free(testbed_add_usb_in_use(bed, "1-1", "x\n", "1"));
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "count: { max: 1 }");
+	testbed_policy(bed, out);
+	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
+	expect_in(list, "usb-1d6b-0104");
+	assert_null(strstr(list, "deny"));
 }
 
 static void test_generated_rules_have_names_of_their_own(void **state)
@@ -579,6 +655,11 @@ int main(void)
 		VERB_TEST(test_generate_writes_no_rule_that_fits_more_than_the_device),
 		VERB_TEST(test_generate_names_firmware_devices_by_all_of_their_ids),
 		VERB_TEST(test_generated_rules_take_no_device_from_each_other),
+		VERB_TEST(test_generated_rules_compare_ids_as_their_bus_does),
+		VERB_TEST(test_generate_names_no_driver_where_the_kernel_takes_none),
+		VERB_TEST(test_generate_leaves_out_what_differs_in_its_driver_alone),
+		VERB_TEST(test_generate_leaves_out_what_another_one_would_take_the_place_of),
+		VERB_TEST(test_generated_rules_keep_no_place_for_root_hubs),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),
 		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "generate.h"
+#include "log.h"
 #include "output.h"
 #include "policy-files.h"
 #include "policy-json.h"
@@ -35,6 +36,10 @@ int verb_policy_generate(const struct Options *options, char *const *args)
 		r = r < 0 ? r : json_print_yaml(json);
 	} else if (r >= 0) {
 		r = policy_generate(stdout, &view);
+	}
+	if (r == -EFBIG) {
+		log_error("cannot generate: the policy would be larger than a file of one may be");
+		return EXIT_FAILED;
 	}
 	return finish(r, "generate");
 }

@@ -18,5 +18,5 @@ int policy_parse(struct Policy *policy, const char *file, const char *text, size
 		 struct ParseErrors *ret_errors);
 
 /* Whether @s can be the name of a driver: 1 to POLICY_DRIVER_MAX printable ASCII characters, no
- * blank, no slash. */
+ * slash, no blank but within. */
 bool driver_name_valid(const char *s);

@@ -384,6 +384,24 @@ static void test_generated_rules_keep_no_place_for_root_hubs(void **state)
 	assert_null(strstr(list, "deny"));
 }
 
+/* A file that the parser refuses would be found out when it is to be put in force. */
+static void test_generate_writes_nothing_that_is_too_large(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *err = NULL, *text = g_strnfill(4000, '*');
+
+	for (unsigned i = 1; i <= 150; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "1-%u", i);
+		text[i] = 'x';
+		free(testbed_add_usb_in_use(bed, name, text, "1"));
+	}
+	assert_int_equal(run(&out, &err, "policy", "generate"), EXIT_FAILED);
+	assert_string_equal(out, "");
+	expect_in(err, "larger than a file of one may be");
+}
+
 static void test_generated_rules_have_names_of_their_own(void **state)
 {
 	struct Testbed *bed = *state;
@@ -660,6 +678,7 @@ int main(void)
 		VERB_TEST(test_generate_leaves_out_what_differs_in_its_driver_alone),
 		VERB_TEST(test_generate_leaves_out_what_another_one_would_take_the_place_of),
 		VERB_TEST(test_generated_rules_keep_no_place_for_root_hubs),
+		VERB_TEST(test_generate_writes_nothing_that_is_too_large),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),
 		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),

@@ -2,6 +2,7 @@
 #include "generate-rule.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 #include "policy-parse.h"
 #include "policy-write.h"
@@ -21,6 +22,31 @@ static bool has_ids(const struct Device *device)
 	return true;
 }
 
+/* Whether it goes by a list of ids, or by a name, and not by "compatible" strings, of which any
+ * driver has one: lint.c. drivers/base/platform.c, platform_match(); drivers/acpi/bus.c. */
+static bool has_modalias(const struct Device *device)
+{
+	return !isempty(device->modalias) && !strstr(device->modalias, "of:");
+}
+
+/* The end of a modalias that tells what the device says it is as a whole, of which its interfaces
+ * need know nothing, and by which drivers match, too (drivers/usb/core/driver.c,
+ * usb_match_device()). NULL where there is none. */
+static const char *class_of_usb(const struct Device *device)
+{
+	static const char form[] = "dcXXdscXXdpXX";
+	size_t len = device->modalias ? strlen(device->modalias) : 0;
+	const char *class;
+
+	if (len < strlen(form))
+		return NULL;
+	class = device->modalias + len - strlen(form);
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == 'X' ? !isxdigit((unsigned char)class[i]) : class[i] != form[i])
+			return NULL;
+	return class;
+}
+
 /* Whether it has ids, all of which may be named. On pnp a rule cannot name a list of several as
  * such: it would fit devices of each of them alone. */
 static bool has_listed_ids(const struct Device *device)
@@ -28,8 +54,7 @@ static bool has_listed_ids(const struct Device *device)
 	const char *pos = NULL, *id, *first = NULL;
 	size_t len, first_len = 0;
 
-	/* by "compatible" strings, of which any driver has one: lint.c */
-	if (device->bus == BUS_ACPI && device->modalias && strstr(device->modalias, "of:"))
+	if (device->bus == BUS_ACPI && !has_modalias(device))
 		return false;
 	while ((id = device_next_listed_id(device, &pos, &len))) {
 		if (is_id_of_any_driver(id, len))
@@ -49,13 +74,14 @@ static bool has_listed_ids(const struct Device *device)
  * may have any the next time. */
 static bool is_identified(const struct Device *device)
 {
-	if (!driver_name_valid(device->driver))
-		return false;
 	if (bus_info[device->bus].listed_key)
 		return has_listed_ids(device);
+	if (device->bus == BUS_PLATFORM)
+		return has_modalias(device);
 	if (device->bus == BUS_THUNDERBOLT)
 		return !isempty(device_attribute(device, "unique_id"));
-	if (bus_info[device->bus].interfaces && device->n_interfaces == 0)
+	if (bus_info[device->bus].interfaces &&
+	    (device->n_interfaces == 0 || !class_of_usb(device)))
 		return false;
 	return has_ids(device);
 }
@@ -66,6 +92,12 @@ static bool is_ascii(const char *s, size_t len)
 		if (s[i] < ' ' || s[i] >= 0x7f)
 			return false;
 	return true;
+}
+
+/* Whether the whole of it is part of the rule: all of the ids, not some of them. */
+static bool names_modalias(enum Bus bus)
+{
+	return bus == BUS_ACPI || bus == BUS_PLATFORM;
 }
 
 /* Whether all that a rule would name the device by is printable ASCII: what the host says need be
@@ -84,14 +116,19 @@ static bool is_writable(const struct Device *device)
 	while ((id = device_next_listed_id(device, &pos, &len)))
 		if (!is_ascii(id, len))
 			return false;
+	if (names_modalias(device->bus) && !is_ascii(device->modalias, strlen(device->modalias)))
+		return false;
 	return is_ascii(device->sysname, strlen(device->sysname));
 }
 
 const char *rule_obstacle(const struct Device *device)
 {
+	if (!driver_name_valid(device->driver))
+		return "a rule cannot name their drivers";
 	if (!is_identified(device))
 		return "they show nothing that identifies them";
-	return is_writable(device) ? NULL : "what they call themselves is more than ASCII";
+	return is_writable(device) ? NULL
+				   : "what they call themselves is more than printable ASCII";
 }
 
 /* A glob that fits @value alone, which is printable ASCII, as a scalar. */
@@ -159,34 +196,47 @@ static void write_listed(FILE *file, const struct Device *device)
 	(void)fputc(']', file);
 }
 
-/* The lowest interface that is not below @from, 0xCCSSPP; false at the end. */
-static bool next_interface(const struct Device *device, uint32_t from, uint32_t *ret)
+static int compare_interfaces(const void *a, const void *b)
 {
-	bool found = false;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
-	for (size_t i = 0; i < device->n_interfaces; i++) {
-		uint32_t one = device->interfaces[i];
-
-		if (one < from || (found && one >= *ret))
-			continue;
-		*ret = one;
-		found = true;
-	}
-	return found;
+	return (x > y) - (x < y);
 }
 
-/* In one order and each once, as rules know no other: what they do not tell apart has one text. */
-static void write_interfaces(FILE *file, const struct Device *device)
+/* In one order and each once, as rules know no other: what they do not tell apart has one text.
+ * Returns 0 or -ENOMEM. */
+static int write_interfaces(FILE *file, const struct Device *device)
 {
+	size_t n = device->n_interfaces;
+	_cleanup_free_ uint32_t *sorted = calloc(n + 1, sizeof(*sorted));
 	const char *separator = "";
 
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, device->interfaces, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare_interfaces);
 	(void)fputs(", interfaces: { equals: [", file);
-	for (uint32_t from = 0, one = 0; next_interface(device, from, &one); from = one + 1) {
-		(void)fprintf(file, "%s\"%02x:%02x:%02x\"", separator, one >> 16 & 0xff,
-			      one >> 8 & 0xff, one & 0xff);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && sorted[i] == sorted[i - 1])
+			continue;
+		(void)fprintf(file, "%s\"%02x:%02x:%02x\"", separator, sorted[i] >> 16 & 0xff,
+			      sorted[i] >> 8 & 0xff, sorted[i] & 0xff);
 		separator = ", ";
 	}
 	(void)fputs("] }", file);
+	return 0;
+}
+
+/* Of usb its class alone: the revision is another one tomorrow. */
+static void write_modalias(FILE *file, const struct Device *device)
+{
+	if (device->bus == BUS_USB) {
+		(void)fprintf(file, ", modalias: \"usb:v%04Xp%04Xd*%s*\"", device->ids[ID_VENDOR],
+			      device->ids[ID_DEVICE], class_of_usb(device));
+	} else if (names_modalias(device->bus)) {
+		(void)fputs(", modalias: ", file);
+		write_literal(file, device->modalias);
+	}
 }
 
 /* That the device has none of the texts that it does not show: else one that does would fit, too.
@@ -214,8 +264,10 @@ static bool is_held(const struct Device *device)
 	       (device->authorized < 0 || device_can_hold_driver(device));
 }
 
-static void write_rule(FILE *file, const struct Device *device)
+static int write_rule(FILE *file, const struct Device *device)
 {
+	int r = 0;
+
 	(void)fputs("    action: allow\n", file);
 	if (is_held(device)) {
 		(void)fputs("    driver: ", file);
@@ -232,14 +284,12 @@ static void write_rule(FILE *file, const struct Device *device)
 		write_ids(file, device);
 	}
 	if (device->n_interfaces > 0)
-		write_interfaces(file, device);
+		r = write_interfaces(file, device);
 	(void)fputs(" }", file);
-	if (device->bus == BUS_ACPI) { /* all of its ids, not some of them */
-		(void)fputs(", modalias: ", file);
-		write_literal(file, device->modalias);
-	}
+	write_modalias(file, device);
 	write_absent(file, device);
 	(void)fputs(" }\n", file);
+	return r;
 }
 
 char *rule_text(const struct Device *device)
@@ -247,11 +297,12 @@ char *rule_text(const struct Device *device)
 	char *text = NULL;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
+	int r;
 
 	if (!file)
 		return NULL;
-	write_rule(file, device);
-	if (fclose(file) == 0)
+	r = write_rule(file, device);
+	if (fclose(file) == 0 && r == 0)
 		return text;
 	free(text);
 	return NULL;

@@ -2,29 +2,33 @@
 #include "generate.h"
 
 #include <errno.h>
+#include <search.h>
 
 #include "escape.h"
 #include "generate-rule.h"
 #include "hardened.h"
+#include "policy-index.h"
 #include "policy-parse.h"
 #include "policy-write.h"
 
+#define NONE SIZE_MAX
+
 /* The devices that no rule can tell apart. */
 struct Group {
-	char *text;   /* of the rule for them, but its name and count */
-	size_t first; /* device */
+	char *text;	    /* of the rule for them, but its name and count */
+	size_t first, last; /* device */
 	unsigned n;
 	bool is_left_out;
 };
-
-#define NO_GROUP SIZE_MAX
 
 /* What is to be written. */
 struct Draft {
 	const struct View *view;
 	struct Group *groups;
 	size_t n_groups;
-	size_t *group_of;     /* each device, NO_GROUP where it gets no rule */
+	void *tree;	      /* tsearch() tree of them by text */
+	size_t *group_of;     /* each device, NONE where it gets no rule */
+	size_t *next;	      /* device of the same group, or NONE */
 	const char **reasons; /* why each gets none, or NULL */
 };
 
@@ -33,12 +37,18 @@ static const struct Device *device_at(const struct Draft *draft, size_t number)
 	return draft->view->inventory.devices[number];
 }
 
+static void keep(void *node)
+{
+}
+
 static void draft_done(struct Draft *draft)
 {
 	for (size_t i = 0; i < draft->n_groups; i++)
 		free(draft->groups[i].text);
+	tdestroy(draft->tree, keep);
 	free(draft->groups);
 	free(draft->group_of);
+	free(draft->next);
 	free(draft->reasons);
 }
 
@@ -61,8 +71,11 @@ static const char *kernels_reason(const struct Device *device)
 	}
 	if (device->bus == BUS_PLATFORM && device->authorized_by == _ORIGIN_INVALID)
 		return "without the kernel series they may be the kernel's own";
-	return hardened_find(device, &driver) ? "they are on tdx-auth's list of hardened devices"
-					      : NULL;
+	/* a kernel that says it does not know them goes by a list of its own */
+	if (device->authorized_by == ORIGIN_DEFAULT || !hardened_find(device, &driver) ||
+	    (driver && !streq(driver, device->driver)))
+		return NULL;
+	return "they are on tdx-auth's list of hardened devices";
 }
 
 /* Why the device gets no rule, as a static phrase over several, or NULL where it may get one. */
@@ -80,22 +93,31 @@ static const char *reason_to_leave_out(const struct Device *device)
 	return reason ? reason : rule_obstacle(device);
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(((const struct Group *)a)->text, ((const struct Group *)b)->text);
+}
+
 /* Adds the device to those that have the same rule. */
 static int add_to_group(struct Draft *draft, size_t number)
 {
-	char *text = rule_text(device_at(draft, number));
-	size_t i = 0;
+	struct Group *group = &draft->groups[draft->n_groups], **found;
 
-	if (!text)
+	*group = (struct Group){.text = rule_text(device_at(draft, number)), .first = number};
+	found = group->text ? tsearch(group, &draft->tree, compare_texts) : NULL;
+	if (!found || *found != group)
+		free(TAKE_PTR(group->text));
+	if (!found)
 		return -ENOMEM;
-	while (i < draft->n_groups && !streq(draft->groups[i].text, text))
-		i++;
-	if (i < draft->n_groups)
-		free(text);
-	else
-		draft->groups[draft->n_groups++] = (struct Group){text, number};
-	draft->groups[i].n++;
-	draft->group_of[number] = i;
+	if (*found == group) {
+		draft->n_groups++;
+	} else {
+		group = *found;
+		draft->next[group->last] = number;
+	}
+	group->last = number;
+	group->n++;
+	draft->group_of[number] = (size_t)(group - draft->groups);
 	return 0;
 }
 
@@ -106,11 +128,12 @@ static int fill_draft(struct Draft *draft)
 
 	draft->groups = calloc(n + 1, sizeof(*draft->groups));
 	draft->group_of = calloc(n + 1, sizeof(*draft->group_of));
+	draft->next = calloc(n + 1, sizeof(*draft->next));
 	draft->reasons = calloc(n + 1, sizeof(*draft->reasons));
-	if (!draft->groups || !draft->group_of || !draft->reasons)
+	if (!draft->groups || !draft->group_of || !draft->next || !draft->reasons)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		draft->group_of[i] = NO_GROUP;
+		draft->group_of[i] = draft->next[i] = NONE;
 		draft->reasons[i] = reason_to_leave_out(device_at(draft, i));
 		if (!draft->reasons[i])
 			r = add_to_group(draft, i);
@@ -122,7 +145,7 @@ static int fill_draft(struct Draft *draft)
 
 static void write_comment(FILE *file, const struct View *view, const struct Device *device)
 {
-	_cleanup_free_ char *name = device_name(device), *safe = escape_text(name),
+	_cleanup_free_ char *name = device_name(device), *safe = escape_word(name),
 			    *description = view_describe(view, device),
 			    *safe_description = escape_text(description);
 
@@ -144,52 +167,72 @@ static char *name_for(const struct Device *device)
 		       : name;
 }
 
-/* How many of @names are @base, or @base with a number. */
-static unsigned count_like(const struct Vector *names, const char *base)
+/* A name that is taken, and the last number that was tried behind it. */
+struct Name {
+	char *text;
+	unsigned tried;
+};
+
+static int compare_names(const void *a, const void *b)
 {
-	unsigned n = 0;
-
-	for (size_t i = 0; i < names->n; i++) {
-		const char *rest = startswith(string_at(names, i), base);
-
-		n += rest && (!*rest || *rest == '-');
-	}
-	return n;
+	return strcmp(((const struct Name *)a)->text, ((const struct Name *)b)->text);
 }
 
-static bool is_taken(const struct Vector *names, const char *name)
+static void name_free(void *node)
 {
-	for (size_t i = 0; i < names->n; i++)
-		if (streq(string_at(names, i), name))
-			return true;
-	return false;
+	struct Name *name = node;
+
+	free(name->text);
+	free(name);
 }
 
-/* The same, with a number where @names have it, to which it is added. NULL when out of memory. */
-static const char *unique_name(struct Vector *names, const struct Device *device)
+/* The one of @text, which is taken over, new or not. NULL when out of memory. */
+static struct Name *take_name(void **names, char *text, bool *ret_is_new)
 {
-	_cleanup_free_ char *base = name_for(device), *name = base ? strdup(base) : NULL;
+	struct Name *name = calloc(1, sizeof(*name)), **found;
 
-	for (unsigned i = base ? count_like(names, base) : 0; name && is_taken(names, name); i++) {
-		free(TAKE_PTR(name));
-		if (asprintf(&name, "%s-%u", base, i + 1) < 0)
-			name = NULL;
-	}
-	if (!name || vector_add(names, &name, sizeof(name)) < 0)
+	if (!name || !text) {
+		free(name);
+		free(text);
 		return NULL;
-	return TAKE_PTR(name);
+	}
+	name->text = text;
+	found = tsearch(name, names, compare_names);
+	*ret_is_new = found && *found == name;
+	if (!*ret_is_new)
+		name_free(name);
+	return found ? *found : NULL;
 }
 
-static int write_group(FILE *file, const struct Draft *draft, size_t number, struct Vector *names)
+/* The name for the device, with a number where @names have it, to which it is added. NULL when out
+ * of memory. */
+static const char *unique_name(void **names, const struct Device *device)
+{
+	bool is_new;
+	struct Name *base = take_name(names, name_for(device), &is_new), *name = base;
+
+	while (name && !is_new) {
+		char *text;
+
+		if (base->tried == 0)
+			base->tried = 1;
+		base->tried++;
+		if (asprintf(&text, "%s-%u", base->text, base->tried) < 0)
+			return NULL;
+		name = take_name(names, text, &is_new);
+	}
+	return name ? name->text : NULL;
+}
+
+static int write_group(FILE *file, const struct Draft *draft, size_t number, void **names)
 {
 	const struct Group *group = &draft->groups[number];
 	const char *name = unique_name(names, device_at(draft, group->first));
 
 	if (!name)
 		return -ENOMEM;
-	for (size_t i = group->first; i < draft->view->inventory.n; i++)
-		if (draft->group_of[i] == number)
-			write_comment(file, draft->view, device_at(draft, i));
+	for (size_t i = group->first; i != NONE; i = draft->next[i])
+		write_comment(file, draft->view, device_at(draft, i));
 	(void)fputs("  - name: ", file);
 	yaml_write_text(file, name);
 	(void)fprintf(file, "\n%s    count: { max: %u }\n", group->text, group->n);
@@ -198,20 +241,18 @@ static int write_group(FILE *file, const struct Draft *draft, size_t number, str
 
 static int write_groups(FILE *file, const struct Draft *draft)
 {
-	struct Vector names = {0};
+	void *names = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < draft->n_groups; i++) {
 		if (draft->groups[i].is_left_out)
 			continue;
-		(void)fputs(names.n == 0 ? "rules:\n" : "", file);
+		(void)fputs(names ? "" : "rules:\n", file);
 		r = write_group(file, draft, i, &names);
 	}
-	if (names.n == 0)
+	if (!names)
 		(void)fputs("rules: []\n", file);
-	for (size_t i = 0; i < names.n; i++)
-		free((char *)string_at(&names, i));
-	vector_done(&names);
+	tdestroy(names, name_free);
 	return r;
 }
 
@@ -232,7 +273,7 @@ static void write_names(FILE *file, const struct Draft *draft, const char *reaso
 		if (!streq_or_null(draft->reasons[i], reason))
 			continue;
 		name = device_name(device_at(draft, i));
-		safe = escape_text(name);
+		safe = escape_word(name);
 		width = escaped_width(safe ? safe : "?") + 1;
 		if (column == 0 || column + width > COMMENT_WIDTH) {
 			(void)fputs(column ? "\n#  " : "#  ", file);
@@ -278,7 +319,7 @@ static int write_draft(const struct Draft *draft, char **ret, size_t *ret_size)
 		    file);
 	r = write_groups(file, draft);
 	write_left_out(file, draft);
-	if (fclose(file) != 0 || r < 0) {
+	if (fclose(file) != 0 || r < 0 || !text) {
 		free(text);
 		return -ENOMEM;
 	}
@@ -289,25 +330,20 @@ static int write_draft(const struct Draft *draft, char **ret, size_t *ret_size)
 static void leave_out(struct Draft *draft, size_t group)
 {
 	draft->groups[group].is_left_out = true;
-	for (size_t i = 0; i < draft->view->inventory.n; i++) {
-		if (draft->group_of[i] != group)
-			continue;
-		draft->group_of[i] = NO_GROUP;
+	for (size_t i = draft->groups[group].first; i != NONE; i = draft->next[i]) {
+		draft->group_of[i] = NONE;
 		draft->reasons[i] = "a rule for them fits others here, too";
 	}
 }
 
-/* Whether the device comes out as the draft means it, by the rule of @group or by none. One that is
- * not in use may be refused by a count. */
+/* Whether the device comes out as the draft means it, by the rule of @group or by none. None: which
+ * of two that a rule cannot tell apart would be over its count is for the host to say. */
 static bool is_as_meant(const struct Draft *draft, size_t number, const struct Decision *decision,
 			size_t group)
 {
-	const struct Device *device = device_at(draft, number);
-	bool is_used = device->driver && device->authorized != 0;
-
-	if (draft->group_of[number] != NO_GROUP)
-		return group == draft->group_of[number] && decision->by == DECIDED_BY_RULE;
-	return group == NO_GROUP || (decision->by == DECIDED_BY_COUNT && !is_used);
+	if (draft->group_of[number] == NONE)
+		return group == NONE;
+	return group == draft->group_of[number] && decision->by == DECIDED_BY_RULE;
 }
 
 /* Marks the groups whose rules decide otherwise than they were written for, over devices of theirs
@@ -317,13 +353,13 @@ static void find_misfits(const struct Draft *draft, const struct Policy *policy,
 {
 	for (size_t i = 0; i < draft->view->inventory.n; i++) {
 		const struct Rule *rule = decisions[i].rule;
-		size_t group = rule ? groups[rule - policy_rule(policy, 0)] : NO_GROUP;
+		size_t group = rule ? groups[rule - policy_rule(policy, 0)] : NONE;
 
 		if (is_as_meant(draft, i, &decisions[i], group))
 			continue;
-		if (group != NO_GROUP)
+		if (group != NONE)
 			misfits[group] = true;
-		if (draft->group_of[i] != NO_GROUP)
+		if (draft->group_of[i] != NONE)
 			misfits[draft->group_of[i]] = true;
 	}
 }
@@ -355,7 +391,8 @@ static int leave_out_misfits(struct Draft *draft, const struct Policy *policy)
 	return n;
 }
 
-/* Reads what was written as its users will. Returns as leave_out_misfits(). */
+/* Reads what was written as its users will. Returns as leave_out_misfits(); or -EFBIG where none is
+ * left to leave out, and it is too large for them. */
 static int check_draft(struct Draft *draft, const char *text, size_t size)
 {
 	_cleanup_policy_ struct Policy *policy = policy_new();
@@ -364,12 +401,15 @@ static int check_draft(struct Draft *draft, const char *text, size_t size)
 
 	if (!policy)
 		return -ENOMEM;
-	if (size > policy->size_max)
-		return -EFBIG;
+	policy->size_max = size;
 	r = policy_parse(policy, "generated", text, size, &errors);
 	if (r == -EBADMSG)
 		parse_errors_done(&errors);
-	return r < 0 ? r : leave_out_misfits(draft, policy);
+	if (r >= 0)
+		r = policy_index(policy);
+	if (r >= 0)
+		r = leave_out_misfits(draft, policy);
+	return r == 0 && size > PARSE_SIZE_MAX ? -EFBIG : r;
 }
 
 /* Writes draft after draft, each with fewer rules, until one comes out as it is meant. */
@@ -401,5 +441,5 @@ int policy_generate(FILE *file, const struct View *view)
 
 	if (r < 0)
 		return r;
-	return fwrite(text, 1, size, file) == size && fflush(file) == 0 ? 0 : -EIO;
+	return fwrite(text, 1, size, file) == size && fflush(file) == 0 ? 0 : -errno;
 }

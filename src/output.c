@@ -86,10 +86,22 @@ void json_add_string(struct json_object *object, const char *key, const char *va
 	json_object_object_add(object, key, safe ? json_object_new_string(safe) : NULL);
 }
 
+static const char *json_text(struct json_object *object)
+{
+	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+size_t json_text_size(struct json_object *object)
+{
+	const char *text = json_text(object);
+
+	return text ? strlen(text) : SIZE_MAX;
+}
+
 static int print_escaped(struct json_object *object, char *(*escape)(const char *))
 {
-	const char *text = json_object_to_json_string_ext(
-		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_text(object);
 	_cleanup_free_ char *safe = text ? escape(text) : NULL;
 
 	(void)json_object_put(object);

@@ -31,6 +31,9 @@ void table_free(struct Table *table);
  * process, as in json-c itself. */
 void json_add_string(struct json_object *object, const char *key, const char *value);
 
+/* Bytes of what json_print() would print, but for escapes and the line's end. */
+size_t json_text_size(struct json_object *object);
+
 /* Prints @object, ends the line, and drops the reference. Returns 0, -ENOMEM or -EIO. */
 int json_print(struct json_object *object);
 

@@ -6,6 +6,7 @@
 
 #include "generate.h"
 #include "output.h"
+#include "parse.h"
 #include "policy-write.h"
 
 /* --- from one notation to the other --- */
@@ -121,7 +122,7 @@ int policy_to_json(const struct Policy *policy, struct json_object **ret)
 	if (!file)
 		return -ENOMEM;
 	policy_write(file, policy);
-	if (fclose(file) != 0)
+	if (fclose(file) != 0 || !text) /* as memory is short, it may be closed without one */
 		return -ENOMEM;
 	r = text_to_json(text, size, &root);
 	if (r < 0)
@@ -141,7 +142,14 @@ int policy_generate_json(const struct View *view, struct json_object **ret)
 	FILE *file = open_memstream(&text, &size);
 	int r = file ? policy_generate(file, view) : -ENOMEM;
 
-	if (file && fclose(file) != 0 && r >= 0)
+	if (file && (fclose(file) != 0 || !text) && r >= 0)
 		r = -ENOMEM;
-	return r < 0 ? r : text_to_json(text, size, ret);
+	if (r >= 0)
+		r = text_to_json(text, size, ret);
+	if (r < 0)
+		return r;
+	if (json_text_size(*ret) <= PARSE_SIZE_MAX)
+		return 0;
+	(void)json_object_put(*ret);
+	return -EFBIG;
 }

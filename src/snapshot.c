@@ -409,9 +409,11 @@ int snapshot_parse(const char *text, size_t size, struct Inventory *ret, char **
 
 	*ret = (struct Inventory){0};
 	*ret_problem = NULL;
-	if (!tokener || size > SNAPSHOT_SIZE_MAX) {
+	if (!tokener)
+		return -ENOMEM;
+	if (size > SNAPSHOT_SIZE_MAX) {
 		json_tokener_free(tokener);
-		return tokener ? -EFBIG : -ENOMEM;
+		return -EFBIG;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	root = json_tokener_parse_ex(tokener, text, (int)size);

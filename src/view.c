@@ -63,6 +63,29 @@ static int read_devices(struct View *view, const struct Options *options, const 
 	return r;
 }
 
+/* Whether the snapshot of @file says which devices have the attribute. */
+static bool holds(const struct View *view, const char *file, const char *name)
+{
+	_cleanup_free_ char *safe = NULL;
+
+	if (needs_has(&view->inventory.held, name))
+		return true;
+	safe = escape_text(name);
+	log_error("%s: does not hold \"%s\", which the policy asks for; make it with this policy",
+		  file, safe ? safe : "?");
+	return false;
+}
+
+/* What any policy can ask for by a key of its own. */
+static bool holds_all_texts(const struct View *view, const char *file)
+{
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		for (const char *const *text = bus_info[bus].texts; *text; text++)
+			if (!holds(view, file, *text))
+				return false;
+	return true;
+}
+
 int view_open_all(struct View *view, const struct Options *options)
 {
 	_cleanup_(needs_done) struct Needs needs = {0};
@@ -73,7 +96,10 @@ int view_open_all(struct View *view, const struct Options *options)
 	view->policy = policy_new();
 	if (!view->policy || snapshot_needs(view->policy, &needs) < 0)
 		return -ENOMEM;
-	return read_devices(view, options, &needs);
+	r = read_devices(view, options, &needs);
+	if (r >= 0 && options->snapshot && !holds_all_texts(view, options->snapshot))
+		r = -EINVAL;
+	return r;
 }
 
 /* What a policy asks for and a snapshot does not hold would be as if no device had it. */
@@ -81,17 +107,9 @@ static int check_snapshot(const struct View *view, const char *file)
 {
 	const struct Vector *asked = &view->policy->needs.attributes;
 
-	for (size_t i = 0; i < asked->n; i++) {
-		const char *name = string_at(asked, i);
-		_cleanup_free_ char *safe = escape_text(name);
-
-		if (needs_has(&view->inventory.held, name))
-			continue;
-		log_error("%s: does not hold \"%s\", which the policy asks for; make it with this "
-			  "policy",
-			  file, safe ? safe : "?");
-		return -EINVAL;
-	}
+	for (size_t i = 0; i < asked->n; i++)
+		if (!holds(view, file, string_at(asked, i)))
+			return -EINVAL;
 	return 0;
 }
 

@@ -219,7 +219,7 @@ static void test_generate_writes_no_rule_that_fits_more_than_the_device(void **s
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	assert_null(strstr(out, "action: allow"));
 	expect_in(out, "they show nothing that identifies them.\n#   usb:1-1\n");
-	expect_in(out, "what they call themselves is more than ASCII.\n#   usb:1-2\n");
+	expect_in(out, "what they call themselves is more than printable ASCII.\n#   usb:1-2\n");
 }
 
 static void add_firmware_device(struct Testbed *bed, const char *bus, const char *name,
@@ -269,13 +269,53 @@ static void test_generated_rules_take_no_device_from_each_other(void **state)
 	free(testbed_add_usb_in_use(bed, "1-3", "", "12"));
 	free(testbed_add_usb_in_use(bed, "1-4", "", "2112"));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
-	expect_in(out, "interfaces: { equals: [\"03:01:01\"] } }, not: [{ usb: { ");
+	expect_in(out, "interfaces: { equals: [\"03:01:01\"] } }, "
+		       "modalias: \"usb:v1D6Bp0104d*dc00dsc00dp00*\", not: [{ usb: { ");
 	expect_in(out, "{ usb: { product: \"?*\" } }");
 	expect_in(out, "equals: [\"03:01:01\", \"03:01:02\"]");
 	testbed_policy(bed, out);
 	assert_int_equal(run(&list, NULL, "list", "--policy", bed->policy), EXIT_DONE);
 	assert_null(strstr(list, "admits no more"));
 	assert_null(strstr(list, "deny"));
+}
+
+static void test_generate_names_platform_devices_by_all_that_drivers_match(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	add_firmware_device(bed, "platform", "QEMU0002:00", "x", "", "acpi:QEMU0002:");
+	add_firmware_device(bed, "platform", "timer.0", "x", "", "platform:timer");
+	add_firmware_device(bed, "platform", "PRP0001:00", "x", "", "of:NtestT(null)Cany,driver");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "platform: { name: \"QEMU0002:00\" }, modalias: \"acpi:QEMU0002:\" }\n");
+	expect_in(out, "platform: { name: \"timer.0\" }, modalias: \"platform:timer\" }\n");
+	expect_in(out, "they show nothing that identifies them.\n#   platform:PRP0001:00\n");
+}
+
+static void test_generate_lets_no_name_pose_as_more_than_one(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *unused = testbed_add_platform(bed, "a pci:0000:00:09.0");
+	_cleanup_free_ char *out = NULL;
+
+	add_firmware_device(bed, "platform", "b: harmless", "x", "", "platform:b");
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "#   platform:a\\x20pci:0000:00:09.0\n");
+	expect_in(out, "  # platform:b:\\x20harmless\n");
+}
+
+/* As if no device had a serial number. */
+static void test_generate_takes_no_snapshot_that_lacks_what_rules_name(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *path = NULL, *err = NULL;
+
+	assert_true(asprintf(&path, "%s/snapshot", bed->runtime_dir) > 0);
+	write_file(path, "{ \"version\": 1, \"attributes\": [], \"devices\": [] }");
+	assert_int_equal(run(NULL, &err, "policy", "generate", "--snapshot", path), EXIT_FAILED);
+	expect_in(err, "does not hold \"serial\"");
+	(void)unlink(path);
 }
 
 /* To pnp upper case and lower case are one, and so is an id that stands there twice. */
@@ -353,8 +393,8 @@ static void test_generate_leaves_out_what_differs_in_its_driver_alone(void **sta
 	assert_null(strstr(out, "device: \"0x0001\""));
 }
 
-/* The rule's one place is taken by who comes first, whether a driver has it or not. */
-static void test_generate_leaves_out_what_another_one_would_take_the_place_of(void **state)
+/* The rule's one place would go to who comes first, which is for the host to say. */
+static void test_generate_leaves_out_what_another_one_could_take_the_place_of(void **state)
 {
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *refused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1);
@@ -362,11 +402,43 @@ static void test_generate_leaves_out_what_another_one_would_take_the_place_of(vo
 
 	add_in_use(bed, "0000:00:02.0", 0x1, "e1000e");
 	add_in_use(bed, "0000:00:03.0", 0x2, "e1000e");
-	later = testbed_add_pci(bed, "0000:00:04.0", 0x8086, 0x2);
+	add_in_use(bed, "0000:00:04.0", 0x3, "e1000e");
+	later = testbed_add_pci(bed, "0000:00:05.0", 0x8086, 0x2);
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
-	expect_in(out, FITS_OTHERS "pci:0000:00:02.0\n");
-	expect_in(out, "they are refused now.\n#   pci:0000:00:01.0 pci:0000:00:04.0\n");
-	expect_in(out, "device: \"0x0002\"");
+	expect_in(out, FITS_OTHERS "pci:0000:00:02.0 pci:0000:00:03.0\n");
+	expect_in(out, "they are refused now.\n#   pci:0000:00:01.0 pci:0000:00:05.0\n");
+	expect_in(out, "device: \"0x0003\"");
+}
+
+/* virtio's network card over pci, which the list admits for virtio-pci. */
+static void test_generate_goes_by_the_list_for_its_own_drivers_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+	char *path;
+
+	for (int i = 1; i <= 3; i++) {
+		char name[16];
+		_cleanup_free_ char *link = NULL;
+
+		(void)snprintf(name, sizeof(name), "0000:00:0%d.0", i);
+		path = testbed_add_pci(bed, name, 0x1af4, 0x1041);
+		assert_true(asprintf(&link, "../../bus/pci/drivers/%s",
+				     i == 2 ? "vfio-pci" : "virtio-pci") > 0);
+		umockdev_testbed_set_attribute(bed->umockdev, path, "subsystem_device",
+					       i == 1	? "0x0001\n"
+					       : i == 2 ? "0x0002\n"
+							: "0x0003\n");
+		umockdev_testbed_set_attribute(bed->umockdev, path, "authorized", "1\n");
+		umockdev_testbed_set_attribute(bed->umockdev, path, "authorized_by",
+					       i == 3 ? "default\n" : "user\n");
+		umockdev_testbed_set_attribute_link(bed->umockdev, path, "driver", link);
+		free(path);
+	}
+	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
+	expect_in(out, "they are on tdx-auth's list of hardened devices.\n#   pci:0000:00:01.0\n");
+	expect_in(out, "driver: \"vfio-pci\"\n");
+	expect_in(out, "subsystem_device: \"0x0003\"");
 }
 
 static void test_generated_rules_keep_no_place_for_root_hubs(void **state)
@@ -676,7 +748,11 @@ int main(void)
 		VERB_TEST(test_generated_rules_compare_ids_as_their_bus_does),
 		VERB_TEST(test_generate_names_no_driver_where_the_kernel_takes_none),
 		VERB_TEST(test_generate_leaves_out_what_differs_in_its_driver_alone),
-		VERB_TEST(test_generate_leaves_out_what_another_one_would_take_the_place_of),
+		VERB_TEST(test_generate_leaves_out_what_another_one_could_take_the_place_of),
+		VERB_TEST(test_generate_goes_by_the_list_for_its_own_drivers_alone),
+		VERB_TEST(test_generate_names_platform_devices_by_all_that_drivers_match),
+		VERB_TEST(test_generate_lets_no_name_pose_as_more_than_one),
+		VERB_TEST(test_generate_takes_no_snapshot_that_lacks_what_rules_name),
 		VERB_TEST(test_generated_rules_keep_no_place_for_root_hubs),
 		VERB_TEST(test_generate_writes_nothing_that_is_too_large),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),

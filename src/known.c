@@ -91,9 +91,14 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 
 void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours)
 {
+	if (!driver)
+		driver = "";
+	if (known->authorized != authorized || known->is_ours != is_ours ||
+	    !streq(known->driver, driver))
+		known->is_noted = false;
 	known->authorized = authorized;
 	known->is_ours = is_ours;
-	(void)snprintf(known->driver, sizeof(known->driver), "%s", driver ? driver : "");
+	(void)snprintf(known->driver, sizeof(known->driver), "%s", driver);
 }
 
 bool known_is_by_hand(const struct Known *known, const struct Device *device)
@@ -104,8 +109,15 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device)
 			  (known->authorized == device->authorized && streq(known->driver, driver));
 
 	if (device->authorized_by == ORIGIN_USER)
-		return !known->is_ours || !is_as_left;
-	return bus_info[device->bus].native && !is_as_left;
+		return known->is_by_hand || !known->is_ours || !is_as_left;
+	return bus_info[device->bus].native && (known->is_by_hand || !is_as_left);
+}
+
+void known_note_by_hand(struct Known *known, bool is_by_hand)
+{
+	if (known->is_by_hand != is_by_hand)
+		known->is_noted = false;
+	known->is_by_hand = is_by_hand;
 }
 
 bool known_is_to_be_given_back(const struct Known *known, const struct Device *device,
@@ -130,12 +142,14 @@ static void append(struct Registry *registry, struct Known *known)
 	known->next = NULL;
 	*(registry->last ? &registry->last->next : &registry->first) = known;
 	registry->last = known;
+	registry->n++;
 }
 
 static void take_out(struct Registry *registry, struct Known *known)
 {
 	*(known->previous ? &known->previous->next : &registry->first) = known->next;
 	*(known->next ? &known->next->previous : &registry->last) = known->previous;
+	registry->n--;
 }
 
 static struct Known *known_new(struct Registry *registry, const char *syspath)
@@ -173,6 +187,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->ino = device->ino;
 	known->is_hot = is_hot;
 	known->is_due = known->is_decided = known->is_unrefused = false;
+	known->is_by_hand = known->is_written = known->is_noted = false;
 	known->before = device->authorized;
 	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)
@@ -180,21 +195,84 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	return known;
 }
 
+static void forget(struct Registry *registry, struct Known *known)
+{
+	release(registry, known);
+	(void)tdelete(known, &registry->tree, compare_paths);
+	take_out(registry, known);
+	known_free(known);
+}
+
 struct Known *registry_forget(struct Registry *registry, struct Known *known)
 {
 	const struct Rule *rule = is_admitted(known) ? known->rule : NULL;
 	struct Known *waiting = registry->first;
 
-	release(registry, known);
-	(void)tdelete(known, &registry->tree, compare_paths);
-	take_out(registry, known);
 	if (waiting == known)
 		waiting = known->next;
-	known_free(known);
+	forget(registry, known);
 	while (rule && waiting && (waiting->rule != rule || waiting->by != DECIDED_BY_COUNT))
 		waiting = waiting->next;
 	return rule ? waiting : NULL;
 }
+
+/* --- an earlier run's --- */
+
+struct Known *registry_restore(struct Registry *registry, const char *syspath, dev_t dev, ino_t ino)
+{
+	struct Known *known = registry_find(registry, syspath);
+
+	if (!known)
+		known = known_new(registry, syspath);
+	if (!known)
+		return NULL;
+	known->dev = dev;
+	known->ino = ino;
+	known->is_stale = true;
+	if (ino > registry->latest)
+		registry->latest = ino;
+	return known;
+}
+
+static int compare_arrivals(const void *a, const void *b)
+{
+	const struct Known *x = *(struct Known *const *)a, *y = *(struct Known *const *)b;
+
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+int registry_sort(struct Registry *registry)
+{
+	size_t n = registry->n, i = 0;
+	_cleanup_free_ struct Known **all = calloc(n + 1, sizeof(struct Known *));
+
+	if (!all)
+		return -ENOMEM;
+	for (struct Known *known = registry->first; known; known = known->next)
+		all[i++] = known;
+	qsort(all, n, sizeof(*all), compare_arrivals);
+	registry->first = registry->last = NULL;
+	registry->n = 0;
+	for (i = 0; i < n; i++)
+		append(registry, all[i]);
+	return 0;
+}
+
+void registry_drop(struct Registry *registry, const char *syspath)
+{
+	struct Known *known = registry_find(registry, syspath);
+
+	if (known)
+		forget(registry, known);
+}
+
+void registry_drop_all(struct Registry *registry)
+{
+	while (registry->first)
+		forget(registry, registry->first);
+}
+
+/* --- rules --- */
 
 int registry_set_policy(struct Registry *registry, const struct Policy *policy)
 {

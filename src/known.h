@@ -24,12 +24,16 @@ struct Known {
 	int authorized;	     /* as it was seen or left last; -1 unknown */
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
+	bool is_by_hand;		    /* somebody else decided over it */
+	bool is_written;		    /* a write is on its way to it */
+	bool is_noted;			    /* state.h: it is written down as it is */
 	enum DecidedBy by;
 	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
 };
 
 struct Registry {
 	struct Known *first, *last;
+	size_t n;
 	void *tree; /* tsearch() tree of them by syspath */
 	unsigned generation;
 	const struct Policy *policy;
@@ -49,6 +53,17 @@ struct Known *registry_find(const struct Registry *registry, const char *syspath
  * when out of memory. */
 struct Known *registry_add(struct Registry *registry, const struct Device *device, bool is_hot);
 
+/* Adds a device of an earlier run, or puts it in the place of another one at its path. NULL when
+ * out of memory. registry_sort() then brings them into the order in which they came, and returns 0
+ * or -ENOMEM. */
+struct Known *registry_restore(struct Registry *registry, const char *syspath, dev_t dev,
+			       ino_t ino);
+int registry_sort(struct Registry *registry);
+
+/* Takes out the one at @syspath, if there is one, or all; nobody comes in their places. */
+void registry_drop(struct Registry *registry, const char *syspath);
+void registry_drop_all(struct Registry *registry);
+
 /* Notes that @decision was made over @known, which is @device, in place of an earlier one. */
 void registry_note(struct Registry *registry, struct Known *known, const struct Device *device,
 		   const struct Decision *decision);
@@ -62,10 +77,11 @@ const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known
 
 /* Notes how the device was seen, or, with @is_ours, left; @authorized is -1 where nobody knows. */
 void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours);
+void known_note_by_hand(struct Known *known, bool is_by_hand);
 
-/* Whether somebody else decided over the device since. The kernel does not say who of user space it
- * was, and on usb and thunderbolt not even that it was user space: but who leaves it otherwise than
- * we did is not us. */
+/* Whether somebody else decided over the device, once for as long as it is there. The kernel does
+ * not say who of user space it was, and on usb and thunderbolt not even that it was user space: but
+ * who leaves it otherwise than we did is not us. */
 bool known_is_by_hand(const struct Known *known, const struct Device *device);
 
 /* Whether the bus gave the device to drivers by its own default, and we took it away: there the

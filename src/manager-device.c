@@ -129,11 +129,17 @@ bool manager_is_there(const struct Known *known)
 	       ino == known->ino && sysfs_is_alive(dirfd);
 }
 
+static struct Known *forget(struct Manager *m, struct Known *known)
+{
+	state_note_gone(&m->state, known);
+	return registry_forget(&m->registry, known);
+}
+
 /* Forgets a device that is gone. One that its rule had no room for may come in its place; if that
  * is gone as well, the next. */
 void manager_forget(struct Manager *m, struct Known *known)
 {
-	while (known && (known = registry_forget(&m->registry, known))) {
+	while (known && (known = forget(m, known))) {
 		_cleanup_free_ char *path = strdup(known->syspath);
 
 		known->is_stale = true;
@@ -198,8 +204,10 @@ static bool is_refusal(const struct EnforceRequest *request)
 static void note_outcome(struct Manager *m, struct Known *known,
 			 const struct EnforceRequest *request, const struct EnforceReply *reply)
 {
+	known->is_written = false;
 	if (reply->error != -EAGAIN) /* then nothing was written */
 		known_note_state(known, reply->authorized, reply->authorized_driver, true);
+	state_note(&m->state, known);
 	if (reply->error == 0 || reply->error == -ENODEV || !is_refusal(request))
 		return;
 	known->is_stale = true;
@@ -236,6 +244,7 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	known = find_exactly(m, device->syspath, device->dev, device->ino);
 	if (known)
 		note_outcome(m, known, &pending->request, reply);
+	state_flush(&m->state, &m->registry); /* what others decide from now on is theirs */
 	pending_free(pending);
 	if (was_refused)
 		look_again_at_unrefused(m);
@@ -243,10 +252,22 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	look_at_waiting(m);
 }
 
+/* Before a write it has to be in the file: what a kill comes after may have been written. */
+static void note_written(struct Manager *m, struct Known *known, bool is_written)
+{
+	if (!known)
+		return;
+	known->is_written = is_written;
+	known->is_noted = false;
+	state_note(&m->state, known);
+	state_flush(&m->state, &m->registry);
+}
+
 /* Sends the request on its way; the device and the descriptor go with it. */
 static int enforce(struct Manager *m, struct Device **device, const struct Decision *decision,
 		   const struct EnforceRequest *request, int *dirfd)
 {
+	struct Known *known = find_exactly(m, (*device)->syspath, (*device)->dev, (*device)->ino);
 	struct Pending *pending = pending_new(m);
 	int r;
 
@@ -255,9 +276,12 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 	pending_take(pending, device, dirfd);
 	pending->decision = *decision;
 	pending->request = *request;
+	note_written(m, known, true);
 	r = submit(pending);
-	if (r < 0)
+	if (r < 0) {
+		note_written(m, known, false);
 		pending_free(pending);
+	}
 	return r;
 }
 
@@ -308,6 +332,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 	struct Decision decision;
 	enum EnforcePlan what;
 	const char *why;
+	bool is_by_hand;
 
 	m->counts.devices += !known->is_decided;
 	policy_decide(m->policy, *device, &moment, &decision);
@@ -318,13 +343,16 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		return 0;
 	}
 	what = plan(known, *device, &decision, &request, &why);
-	if (what != PLAN_NOTHING && is_kept(m, known, *device, is_first)) {
+	is_by_hand = is_kept(m, known, *device, is_first);
+	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
+			 known->is_ours && !is_by_hand);
+	known_note_by_hand(known, is_by_hand);
+	state_note(&m->state, known);
+	if (what != PLAN_NOTHING && is_by_hand) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
 	}
-	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
-			 known->is_ours);
 	switch (what) {
 	case PLAN_NOTHING:
 		record_unchanged(*device, &decision);
@@ -386,7 +414,7 @@ static int decide_or_forget(struct Manager *m, const char *syspath, bool is_firs
 	int r = known ? decide(m, known, is_first, device, dirfd) : -ENOMEM;
 
 	if (r < 0 && known)
-		(void)registry_forget(&m->registry, known);
+		(void)forget(m, known);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include "manager.h"
 #include "path-queue.h"
 #include "phase.h"
+#include "state.h"
 
 /* What becomes of one device. manager.c says when it is looked at. */
 
@@ -16,6 +17,7 @@ struct Manager {
 	struct udev *udev;
 	struct udev_monitor *monitor;
 	struct Registry registry;
+	struct State state;
 	struct Pending *first_pending;
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */

@@ -82,12 +82,24 @@ static int drain(struct Manager *m, uint64_t until)
 	return r < 0 ? r : 0;
 }
 
+/* Adds what earlier runs knew. */
+static int remember(struct Manager *m)
+{
+	int r = state_open(&m->state, &m->registry);
+
+	phase_read(&m->phase);
+	for (struct Known *known = m->registry.first; known; known = known->next)
+		known->is_hot = phase_is_hot(&m->phase, known->ino);
+	return r;
+}
+
 int manager_apply(struct Manager *m)
 {
 	uint64_t until = last_moment(m);
 	unsigned before;
 	int r;
 
+	(void)remember(m); /* where a daemon runs, this is by hand to it */
 	/* A device authorized here may have made others: a virtio transport its virtio device. */
 	do {
 		before = m->counts.devices;
@@ -97,6 +109,7 @@ int manager_apply(struct Manager *m)
 		if (r >= 0 && m->counts.devices != before && now_usec() >= until)
 			r = -ETIME;
 	} while (r >= 0 && m->counts.devices != before);
+	state_flush(&m->state, &m->registry);
 	if (r < 0)
 		log_error("not every device was decided over: %s",
 			  r == -ETIME ? "they keep coming, or keep workers waiting" : strerror(-r));
@@ -162,6 +175,14 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 	return 0;
 }
 
+static int on_end_of_turn(sd_event_source *source, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	state_flush(&m->state, &m->registry);
+	return 0;
+}
+
 static int start_following(struct Manager *m)
 {
 	int r = udev_kernel_monitor_new(m->udev, &m->monitor);
@@ -172,6 +193,8 @@ static int start_following(struct Manager *m)
 	}
 	r = sd_event_add_io(m->event, NULL, udev_monitor_get_fd(m->monitor), EPOLLIN, on_monitor,
 			    m);
+	if (r >= 0)
+		r = sd_event_add_post(m->event, NULL, on_end_of_turn, m);
 	if (r >= 0)
 		r = sd_event_set_watchdog(m->event, true);
 	if (r < 0)
@@ -197,6 +220,9 @@ int manager_run(struct Manager *m)
 
 	if (r < 0)
 		return r;
+	if (remember(m) == -EAGAIN)
+		log_warning("another tdx-auth notes its decisions in " RUNTIME_DIR
+			    ", so the next start will take those of this one for by hand");
 	r = scan(m);
 	if (r < 0)
 		return r;
@@ -350,6 +376,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 		return -ENOMEM;
 	}
 	m->options = *options;
+	m->state = STATE_CLOSED;
 	m->policy = policy;
 	if (registry_set_policy(&m->registry, policy) < 0)
 		return -ENOMEM;
@@ -370,6 +397,7 @@ void manager_free(struct Manager *m)
 	worker_pool_free(m->pool);
 	manager_drop_pending(m);
 	path_queue_done(&m->waiting);
+	state_close(&m->state);
 	registry_done(&m->registry);
 	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);

@@ -27,6 +27,7 @@
 #define RUNTIME_DIR "/run/tdx-auth"
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
+#define STATE_FILE "state"
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */

@@ -78,16 +78,21 @@ static int write_mark(const char *name, ino_t latest)
 	return runtime_write(name, text, strlen(text), false);
 }
 
+int runtime_make_dir(void)
+{
+	return mkdir(runtime_dir(), 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 int runtime_write(const char *name, const char *data, size_t size, bool replace)
 {
 	_cleanup_free_ char *path = runtime_path(name), *temporary = NULL;
 	_cleanup_close_ int fd = -1;
-	int r = 0;
+	int r = runtime_make_dir();
 
+	if (r < 0)
+		return r;
 	if (!path || asprintf(&temporary, "%s.%d", path, getpid()) < 0)
 		return -ENOMEM;
-	if (mkdir(runtime_dir(), 0755) < 0 && errno != EEXIST)
-		return -errno;
 	/* one that a killed process left may be a link to what it made */
 	(void)unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);

@@ -45,6 +45,9 @@ void phase_moment(const struct Device *device, struct Moment *ret, void *phase);
 int phase_start(ino_t latest);
 int phase_freeze(ino_t latest);
 
+/* Makes /run/tdx-auth, where it is not there. Returns 0 or a negative errno. */
+int runtime_make_dir(void);
+
 /* Writes a file in /run/tdx-auth whole or not at all; one that is there stays, unless @replace. */
 int runtime_write(const char *name, const char *data, size_t size, bool replace);
 

@@ -9,4 +9,9 @@
 
 #include <cmocka.h>
 
-#define RUN_TESTS(name, tests) cmocka_run_group_tests_name(name, tests, NULL, NULL)
+#include <stdlib.h>
+
+/* TEST_FILTER in the environment: a glob on the names of those to run. */
+#define RUN_TESTS(name, tests)                                                                     \
+	(cmocka_set_test_filter(getenv("TEST_FILTER")),                                            \
+	 cmocka_run_group_tests_name(name, tests, NULL, NULL))

@@ -111,6 +111,94 @@ static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(voi
 	stop(pid);
 }
 
+/* usb does not say who decided: that is what the former run noted for. */
+static void test_a_decision_by_hand_outlives_a_restart(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *keyboard = NULL, *mouse = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { usb: deny }\nrules:\n"
+			    "- { action: allow, match: { usb: { product: Keyboard } } }\n");
+	keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	mouse = testbed_add_usb(bed, "1-2", "Mouse\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, mouse, "authorized", "0");
+	stop(pid);
+	umockdev_testbed_set_attribute(bed->umockdev, keyboard, "authorized", "0\n");
+	umockdev_testbed_set_attribute(bed->umockdev, mouse, "authorized", "1\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "usb:1-1 stays refused, as decided earlier");
+	testbed_wait_log(bed, "usb:1-2 stays authorized, as decided earlier");
+	expect_attr(bed, keyboard, "authorized", "0");
+	expect_attr(bed, mouse, "authorized", "1");
+	stop(pid);
+}
+
+/* What the policy decided is the policy's to change, also where the kernel says that user space
+ * did, and where the former run was killed. */
+static void test_a_restart_decides_by_the_policy_of_now(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid = start(bed);
+
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, nic, "authorized", "0");
+	stop(pid);
+}
+
+#define KILLED_DEVICES 24
+
+/* Every other device is a mouse. */
+static const char only_keyboards[] = "version: 1\ndefaults: { usb: deny }\nrules:\n"
+				     "- { action: allow, match: { usb: { product: Key } } }\n",
+		  only_mice[] = "version: 1\ndefaults: { usb: deny }\nrules:\n"
+				"- { action: allow, match: { usb: { product: Mouse } } }\n";
+
+/* One run after the other has everything to change, and is killed in the midst of it. The first two
+ * devices were decided over by hand. */
+static void test_kills_at_any_moment_lose_no_decision_and_loosen_none(void **state)
+{
+	struct Testbed *bed = *state;
+	char *paths[KILLED_DEVICES];
+	pid_t pid;
+
+	for (int i = 0; i < KILLED_DEVICES; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "1-%d", i + 1);
+		paths[i] = testbed_add_usb(bed, name, i % 2 ? "Mouse\n" : "Key\n");
+	}
+	testbed_policy(bed, only_keyboards);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, paths[1], "authorized", "0");
+	stop(pid);
+	umockdev_testbed_set_attribute(bed->umockdev, paths[0], "authorized", "0\n");
+	umockdev_testbed_set_attribute(bed->umockdev, paths[1], "authorized", "1\n");
+	srand(1);
+	for (int i = 0; i < 200; i++) {
+		testbed_policy(bed, i % 2 ? only_keyboards : only_mice);
+		pid = testbed_start_at_once(bed, authd_main);
+		(void)usleep((useconds_t)rand() % 60000);
+		assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	}
+	testbed_policy(bed, only_keyboards);
+	pid = testbed_start(bed, authd_main);
+	for (int i = 2; i < KILLED_DEVICES; i++)
+		testbed_wait_attr(bed, paths[i], "authorized", i % 2 ? "0" : "1");
+	expect_attr(bed, paths[0], "authorized", "0");
+	expect_attr(bed, paths[1], "authorized", "1");
+	testbed_expect_not_logged(bed, "set aside");
+	stop(pid);
+	for (int i = 0; i < KILLED_DEVICES; i++)
+		free(paths[i]);
+}
+
 static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 {
 	struct Testbed *bed = *state;
@@ -624,6 +712,9 @@ int main(void)
 		DAEMON_TEST(test_a_device_plugged_later_is_decided_over),
 		DAEMON_TEST(test_own_writes_and_manual_ones_are_not_reverted),
 		DAEMON_TEST(test_what_user_space_decided_earlier_survives_a_kill_and_restart),
+		DAEMON_TEST(test_a_decision_by_hand_outlives_a_restart),
+		DAEMON_TEST(test_a_restart_decides_by_the_policy_of_now),
+		DAEMON_TEST(test_kills_at_any_moment_lose_no_decision_and_loosen_none),
 		DAEMON_TEST(test_a_device_plugged_again_is_decided_over_anew),
 		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),

@@ -405,22 +405,38 @@ char *testbed_log(struct Testbed *bed)
 	return text;
 }
 
-pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
+/* @fd is the other end of its socket for sd_notify(3), which is called @name. */
+static pid_t start_program(struct Testbed *bed, int (*program)(int, char **), int fd,
+			   const char *name)
 {
-	char name[128];
-	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
 	char *argv[] = {(char *)"daemon", (char *)"--policy", bed->policy, NULL};
 	pid_t pid;
 
 	(void)fflush(NULL);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0) {
-		(void)close(fd); /* or it would wait for itself once nobody reads there */
-		(void)setenv("NOTIFY_SOCKET", name, 1);
-		(void)dup2(bed->log, STDERR_FILENO);
-		run_child(program, 3, argv);
-	}
+	if (pid > 0)
+		return pid;
+	(void)close(fd); /* or it would wait for itself once nobody reads there */
+	(void)setenv("NOTIFY_SOCKET", name, 1);
+	(void)dup2(bed->log, STDERR_FILENO);
+	run_child(program, 3, argv);
+}
+
+pid_t testbed_start_at_once(struct Testbed *bed, int (*program)(int, char **))
+{
+	char name[128];
+	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
+
+	return start_program(bed, program, fd, name);
+}
+
+pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
+{
+	char name[128];
+	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
+	pid_t pid = start_program(bed, program, fd, name);
+
 	if (!await_ready(fd)) {
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
@@ -438,7 +454,7 @@ void testbed_wait_log(struct Testbed *bed, const char *text)
 			return;
 		(void)poll(NULL, 0, POLL_MSEC);
 	}
-	fail_msg("the daemon did not log \"%s\"", text);
+	fail_msg("the daemon did not log \"%s\" but:\n%s", text, testbed_log(bed));
 }
 
 void testbed_expect_not_logged(struct Testbed *bed, const char *text)

@@ -68,6 +68,8 @@ int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ..
 
 /* Starts a program under the policy of testbed_policy() and waits for its READY=1. */
 pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **));
+/* The same without waiting. */
+pid_t testbed_start_at_once(struct Testbed *bed, int (*program)(int, char **));
 /* What it logged up to now; the caller frees it. */
 char *testbed_log(struct Testbed *bed);
 /* Waits until it has logged @text; fails the test after ten seconds. */

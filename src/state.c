@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "escape.h"
+#include "io.h"
+#include "log.h"
+#include "names.h"
+#include "phase.h"
+
+#define STATE_HEADER "tdx-auth-state "
+#define STATE_VERSION 1
+#define STATE_SIZE_MAX ((off_t)256 * 1024 * 1024) /* bytes; 10,000 devices take some 2 MiB */
+#define SLACK 1024 /* lines beyond twice the devices before the file is written anew */
+
+/* --- reading --- */
+
+/* The next word of a line, ended in place; NULL at the end. */
+static char *next_word(char **line)
+{
+	char *word = *line;
+	size_t len = strcspn(word, " ");
+
+	if (!*word)
+		return NULL;
+	*line = word + len + (word[len] == ' ');
+	word[len] = '\0';
+	return word;
+}
+
+static int parse_number(const char *word, uint64_t *ret)
+{
+	char *end;
+
+	if (!word || *word < '0' || *word > '9')
+		return -EBADMSG;
+	errno = 0;
+	*ret = strtoull(word, &end, 10);
+	return errno || *end ? -EBADMSG : 0;
+}
+
+/* `authorized` as it was read: "0", "1", or "-" for unknown. */
+static int parse_authorized(const char *word, int *ret)
+{
+	if (!word || !strchr("01-", word[0]) || !word[0] || word[1])
+		return -EBADMSG;
+	*ret = word[0] == '-' ? -1 : word[0] - '0';
+	return 0;
+}
+
+/* Who left it so: we, somebody else by hand, or nobody. */
+static const char whose[] = "oh-";
+
+static char whose_letter(const struct Known *known)
+{
+	if (known->is_written || known->is_ours)
+		return whose[0];
+	return known->is_by_hand ? whose[1] : whose[2];
+}
+
+static int parse_whose(const char *word, bool *ret_is_ours, bool *ret_is_by_hand)
+{
+	if (!word || !*word || !strchr(whose, word[0]) || word[1])
+		return -EBADMSG;
+	*ret_is_ours = word[0] == whose[0];
+	*ret_is_by_hand = word[0] == whose[1];
+	return 0;
+}
+
+/* "DEV INO BEFORE AUTHORIZED WHOSE DRIVER", the rest of a line, with the numbers in decimal. */
+static int parse_known(char *line, const char *syspath, struct Registry *registry)
+{
+	uint64_t dev, ino;
+	int before, authorized;
+	bool is_ours, is_by_hand;
+	_cleanup_free_ char *driver = NULL;
+	struct Known *known;
+	char *word;
+
+	if (parse_number(next_word(&line), &dev) < 0 || parse_number(next_word(&line), &ino) < 0 ||
+	    parse_authorized(next_word(&line), &before) < 0 ||
+	    parse_authorized(next_word(&line), &authorized) < 0 ||
+	    parse_whose(next_word(&line), &is_ours, &is_by_hand) < 0)
+		return -EBADMSG;
+	word = next_word(&line);
+	driver = unescape_text(word ? word : "");
+	if (!driver || *line || strlen(driver) > POLICY_DRIVER_MAX)
+		return -EBADMSG;
+	known = registry_restore(registry, syspath, dev, ino);
+	if (!known)
+		return -ENOMEM;
+	known->before = before;
+	known_note_state(known, authorized, driver, is_ours);
+	known_note_by_hand(known, is_by_hand);
+	known->is_noted = true;
+	return 0;
+}
+
+static int parse_line(char *line, struct Registry *registry)
+{
+	const char *what = next_word(&line), *word = next_word(&line);
+	_cleanup_free_ char *syspath = word ? unescape_text(word) : NULL;
+
+	if (!syspath || *syspath != '/')
+		return -EBADMSG;
+	if (streq(what, "+"))
+		return parse_known(line, syspath, registry);
+	if (!streq(what, "-") || *line)
+		return -EBADMSG;
+	registry_drop(registry, syspath);
+	return 0;
+}
+
+static int parse_header(const char *line)
+{
+	const char *version = startswith(line, STATE_HEADER);
+	uint64_t n;
+
+	if (!version || parse_number(version, &n) < 0)
+		return -EBADMSG;
+	return n == STATE_VERSION ? 0 : -EPROTONOSUPPORT;
+}
+
+int state_parse(const char *text, size_t size, struct Registry *registry, size_t *ret_lines)
+{
+	const char *end;
+	size_t lines = 0;
+
+	while (size > 0 && (end = memchr(text, '\n', size))) {
+		size_t len = (size_t)(end - text);
+		_cleanup_free_ char *line = strndup(text, len);
+		int r;
+
+		if (!line)
+			return -ENOMEM;
+		if (strlen(line) != len)
+			return -EBADMSG;
+		r = lines == 0 ? parse_header(line) : parse_line(line, registry);
+		if (r < 0)
+			return r;
+		lines++;
+		text = end + 1;
+		size -= len + 1;
+	}
+	*ret_lines = lines;
+	return registry_sort(registry);
+}
+
+/* --- writing --- */
+
+static bool add_text(struct State *state, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (state->room - state->n < len) {
+		size_t room = 2 * (state->n + len);
+		char *buffer = realloc(state->buffer, room);
+
+		if (!buffer)
+			return false;
+		state->buffer = buffer;
+		state->room = room;
+	}
+	memcpy(state->buffer + state->n, text, len);
+	state->n += len;
+	return true;
+}
+
+/* Adds a line; where memory is short, the file will lack it. */
+_printf_(2, 3) static void add_line(struct State *state, const char *format, ...)
+{
+	_cleanup_free_ char *line = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&line, format, ap) < 0)
+		line = NULL;
+	va_end(ap);
+	if (!line || !add_text(state, line))
+		state->is_broken = true;
+	state->lines++;
+}
+
+static char authorized_letter(int authorized)
+{
+	return authorized < 0 ? '-' : authorized ? '1' : '0';
+}
+
+/* Of a device that a write is on its way to nobody knows how it is left, but that it was us. */
+static void add_known(struct State *state, const struct Known *known)
+{
+	_cleanup_free_ char *syspath = escape_word(known->syspath),
+			    *driver = escape_word(known->is_written ? "" : known->driver);
+
+	if (!syspath || !driver) {
+		state->is_broken = true;
+		return;
+	}
+	add_line(state, "+ %s %" PRIu64 " %" PRIu64 " %c %c %c %s\n", syspath, (uint64_t)known->dev,
+		 (uint64_t)known->ino, authorized_letter(known->before),
+		 authorized_letter(known->is_written ? -1 : known->authorized), whose_letter(known),
+		 driver);
+}
+
+void state_note(struct State *state, struct Known *known)
+{
+	if (state->fd < 0 || (known->is_noted && !known->is_written))
+		return;
+	add_known(state, known);
+	known->is_noted = !known->is_written;
+}
+
+void state_note_gone(struct State *state, const struct Known *known)
+{
+	_cleanup_free_ char *syspath = NULL;
+
+	if (state->fd < 0)
+		return;
+	syspath = escape_word(known->syspath);
+	if (syspath)
+		add_line(state, "- %s\n", syspath);
+	else
+		state->is_broken = true;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			data += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* The path of the file and, with a suffix, of what is to take its place. */
+static char *state_path(const char *suffix)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), STATE_FILE "%s", suffix);
+	return runtime_path(name);
+}
+
+/* Not flock(2), whose locks a worker shares that outlives its daemon in the kernel. */
+static int lock(int fd)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_SETLK, &all) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* A new file at @path that is locked from its start on. Returns a descriptor or a negative errno.
+ */
+static int create(const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	(void)unlink(path); /* that a killed process left */
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = lock(fd);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/* What is in the buffer becomes the file. */
+static int replace(struct State *state)
+{
+	_cleanup_free_ char *path = state_path(""), *temporary = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!path || asprintf(&temporary, "%s.%d", path, getpid()) < 0)
+		return -ENOMEM;
+	fd = create(temporary);
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, state->buffer, state->n);
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlink(temporary);
+		return r;
+	}
+	(void)close(state->fd);
+	state->fd = take_fd(&fd);
+	state->size = (off_t)state->n;
+	return 0;
+}
+
+static int write_anew(struct State *state, const struct Registry *registry)
+{
+	bool was_broken = state->is_broken;
+	int r;
+
+	state->n = state->lines = 0;
+	state->is_broken = false;
+	add_line(state, STATE_HEADER "%d\n", STATE_VERSION);
+	for (const struct Known *known = registry->first; known; known = known->next)
+		add_known(state, known);
+	r = state->is_broken ? -ENOMEM : replace(state);
+	state->is_broken = r < 0;
+	if (r == 0 && was_broken)
+		log_info("decisions are noted in " RUNTIME_DIR " again");
+	return r;
+}
+
+/* Lines that were written in part are taken back, so that the next ones do not end up in them. */
+static int append(struct State *state)
+{
+	int r = write_all(state->fd, state->buffer, state->n);
+
+	if (r == 0)
+		state->size += (off_t)state->n;
+	else if (ftruncate(state->fd, state->size) < 0)
+		r = -errno;
+	return r;
+}
+
+void state_flush(struct State *state, const struct Registry *registry)
+{
+	bool was_broken = state->is_broken;
+	int r;
+
+	if (state->fd < 0 || state->n == 0)
+		return;
+	if (was_broken || state->lines > 2 * registry->n + SLACK)
+		r = write_anew(state, registry);
+	else
+		r = append(state);
+	state->n = 0;
+	state->is_broken = r < 0;
+	if (r < 0 && !was_broken)
+		log_error("cannot note decisions in " RUNTIME_DIR
+			  ", so a restart would take them for somebody else's: %s",
+			  strerror(-r));
+}
+
+/* --- opening --- */
+
+/* Opens the file, or makes an empty one, and locks it. Returns -EAGAIN where somebody else has. */
+static int open_locked(const char *path)
+{
+	_cleanup_close_ int fd =
+		open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st, now;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	r = lock(fd);
+	if (r < 0)
+		return r;
+	/* who had the lock may have put another one in its place */
+	if (lstat(path, &now) < 0 || now.st_dev != st.st_dev || now.st_ino != st.st_ino)
+		return -EAGAIN;
+	return take_fd(&fd);
+}
+
+static int load(int fd, struct Registry *registry)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t lines;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > STATE_SIZE_MAX)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	n = read_full(fd, text, (size_t)st.st_size);
+	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, &lines);
+}
+
+static void set_aside(const char *path, int error)
+{
+	_cleanup_free_ char *aside = state_path(".rejected");
+
+	log_error(RUNTIME_DIR "/" STATE_FILE " is set aside as " STATE_FILE
+			      ".rejected, and decisions of user space count as somebody else's: %s",
+		  error == -EPROTONOSUPPORT ? "a later version wrote it"
+		  : error == -EBADMSG	    ? "it is damaged"
+					    : strerror(-error));
+	if (!aside || rename(path, aside) < 0)
+		(void)unlink(path);
+}
+
+int state_open(struct State *state, struct Registry *registry)
+{
+	_cleanup_free_ char *path = state_path("");
+	int r = path ? runtime_make_dir() : -ENOMEM;
+
+	*state = STATE_CLOSED;
+	if (r == 0)
+		r = open_locked(path);
+	if (r >= 0) {
+		state->fd = r;
+		r = load(state->fd, registry);
+		if (r < 0) {
+			set_aside(path, r);
+			registry_drop_all(registry);
+		}
+		r = write_anew(state, registry);
+		state->n = 0;
+	}
+	if (r >= 0)
+		return 0;
+	if (r != -EAGAIN)
+		log_warning("decisions are not noted in " RUNTIME_DIR
+			    ", so the next start will take them for somebody else's: %s",
+			    strerror(-r));
+	state_close(state);
+	return r;
+}
+
+void state_close(struct State *state)
+{
+	if (state->fd >= 0)
+		(void)close(state->fd);
+	free(state->buffer);
+	*state = STATE_CLOSED;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "known.h"
+
+/* How devices were left, in a file in /run/tdx-auth, so that the next start tells what somebody
+ * else decided meanwhile from what was decided here. A line says how one device was left and takes
+ * the place of former ones about it; lines are only added, and now and then the file is written
+ * anew. What is noted before a write is sent on its way outlives a kill at any moment.
+ *
+ * Nothing depends on the file but that: without it, or where it cannot be written, every decision
+ * of user space counts as somebody else's. */
+struct State {
+	int fd;	      /* -1: nothing is noted; else it has the lock */
+	char *buffer; /* lines that are not in the file yet */
+	size_t n, room;
+	off_t size;	/* of the file */
+	size_t lines;	/* in the file */
+	bool is_broken; /* lines are missing in it, and that was said */
+};
+
+#define STATE_CLOSED ((struct State){.fd = -1})
+
+/* Opens the file, makes it this process's, and adds what it says to @registry, which is empty, in
+ * the order in which the devices came. A file that does not parse, or that a later version wrote,
+ * is set aside. Returns 0; -EAGAIN where another process has the file; or another negative errno
+ * after the log told why. On failure @state is closed: all calls do nothing. */
+int state_open(struct State *state, struct Registry *registry);
+
+/* Has the next flush write how @known was left, or that it is gone. */
+void state_note(struct State *state, struct Known *known);
+void state_note_gone(struct State *state, const struct Known *known);
+
+/* Writes what was noted. A file that has grown too long, or that could not be written before, is
+ * written anew from @registry. */
+void state_flush(struct State *state, const struct Registry *registry);
+
+void state_close(struct State *state);
+
+/* Adds what the @size bytes at @text say to @registry. A last line without its end is one that was
+ * not finished, and is left out. Returns 0 with the number of lines; -EBADMSG; -EPROTONOSUPPORT for
+ * the file of a later version; -ENOMEM. On failure @registry holds some part. */
+int state_parse(const char *text, size_t size, struct Registry *registry, size_t *ret_lines);

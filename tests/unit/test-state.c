@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "capture.h"
+#include "phase.h"
+
+#define FILE_NAME "state"
+
+/* One run of the daemon: what it knows, and the file. */
+struct Run {
+	struct Registry registry;
+	struct State state;
+	int opened;
+};
+
+static struct Run run;
+
+static void open_run(void *argument)
+{
+	(void)argument;
+	run = (struct Run){0};
+	run.opened = state_open(&run.state, &run.registry);
+}
+
+static void close_run(void)
+{
+	state_close(&run.state);
+	registry_done(&run.registry);
+}
+
+/* Starts another run; what it logs. */
+static char *restart(void)
+{
+	close_run();
+	return capture(STDERR_FILENO, open_run, NULL);
+}
+
+static struct Known *add(const char *path, ino_t ino, int authorized)
+{
+	const struct Device device = {.bus = BUS_USB,
+				      .syspath = (char *)path,
+				      .sysname = (char *)"x",
+				      .dev = 7,
+				      .ino = ino,
+				      .authorized = authorized};
+
+	return registry_add(&run.registry, &device, false);
+}
+
+static void flush(void *argument)
+{
+	(void)argument;
+	state_flush(&run.state, &run.registry);
+}
+
+static void note(struct Known *known)
+{
+	state_note(&run.state, known);
+	flush(NULL);
+}
+
+static char *file_path(const char *suffix)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), FILE_NAME "%s", suffix);
+	return runtime_path(name);
+}
+
+static off_t file_size(void)
+{
+	_cleanup_free_ char *path = file_path("");
+	struct stat st;
+
+	return stat(path, &st) < 0 ? -1 : st.st_size;
+}
+
+static void write_file(const char *text)
+{
+	_cleanup_free_ char *path = file_path("");
+	_cleanup_fclose_ FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+}
+
+static int setup(void **state)
+{
+	static char dir[32];
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/test-state.XXXXXX");
+	*state = mkdtemp(dir);
+	(void)setenv("TDX_AUTH_RUNTIME_DIRECTORY", dir, 1);
+	open_run(NULL);
+	return *state && run.opened == 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	_cleanup_free_ char *path = file_path(""), *aside = file_path(".rejected");
+
+	close_run();
+	(void)unlink(path);
+	(void)unlink(aside);
+	return rmdir(*state);
+}
+
+static void test_a_restart_knows_how_devices_were_left(void **state)
+{
+	struct Known *refused = add("/sys/devices/a b\n", 9, 1),
+		     *held = add("/sys/devices/c", 4, 0);
+	_cleanup_free_ char *log = NULL;
+	struct Known *known;
+
+	(void)state;
+	known_note_state(refused, 0, NULL, true);
+	known_note_state(held, 1, "i8042 kbd", false);
+	known_note_by_hand(held, true);
+	note(refused);
+	note(held);
+	log = restart();
+	assert_string_equal(log, "");
+	assert_int_equal(run.registry.n, 2);
+	/* in the order in which they came */
+	known = run.registry.first;
+	assert_string_equal(known->syspath, "/sys/devices/c");
+	assert_int_equal(known->dev, 7);
+	assert_int_equal(known->ino, 4);
+	assert_int_equal(known->before, 0);
+	assert_int_equal(known->authorized, 1);
+	assert_string_equal(known->driver, "i8042 kbd");
+	assert_true(known->is_by_hand && !known->is_ours);
+	assert_true(known->is_stale);
+	known = known->next;
+	assert_true(known->is_ours && !known->is_by_hand);
+	assert_string_equal(known->syspath, "/sys/devices/a b\n");
+	assert_int_equal(known->before, 1);
+	assert_int_equal(known->authorized, 0);
+	assert_int_equal(run.registry.latest, 9);
+}
+
+static void test_what_a_write_was_on_its_way_to_is_ours(void **state)
+{
+	const struct Device by_hand = {.bus = BUS_USB, .authorized = 1},
+			    refused = {.bus = BUS_USB, .authorized = 0};
+	struct Known *known = add("/sys/devices/a", 1, 1);
+
+	(void)state;
+	known->is_written = true;
+	note(known);
+	free(restart());
+	known = run.registry.first;
+	assert_true(known->is_ours);
+	assert_int_equal(known->authorized, -1);
+	assert_false(known_is_by_hand(known, &by_hand));
+	assert_false(known_is_by_hand(known, &refused));
+}
+
+static void test_a_device_that_went_is_forgotten(void **state)
+{
+	struct Known *known = add("/sys/devices/a", 1, 1);
+
+	(void)state;
+	note(known);
+	state_note_gone(&run.state, known);
+	flush(NULL);
+	free(restart());
+	assert_int_equal(run.registry.n, 0);
+}
+
+/* The machine stopped, or the process was killed, in the midst of it. */
+static void test_a_line_without_its_end_is_left_out(void **state)
+{
+	_cleanup_free_ char *log = NULL;
+
+	(void)state;
+	write_file("tdx-auth-state 1\n+ /sys/devices/a 7 1 1 0 o \n+ /sys/devices/b 7 2 1 0 o");
+	log = restart();
+	assert_string_equal(log, "");
+	assert_int_equal(run.registry.n, 1);
+	note(add("/sys/devices/b", 2, 1));
+	free(restart());
+	assert_int_equal(run.registry.n, 2);
+}
+
+static void expect_set_aside(const char *text, const char *reason)
+{
+	_cleanup_free_ char *log = NULL, *aside = file_path(".rejected");
+	struct stat st;
+
+	write_file(text);
+	log = restart();
+	assert_non_null(strstr(log, "is set aside as state.rejected"));
+	assert_non_null(strstr(log, reason));
+	assert_int_equal(run.opened, 0);
+	assert_int_equal(run.registry.n, 0);
+	assert_int_equal(stat(aside, &st), 0);
+	assert_int_equal(st.st_size, strlen(text));
+	/* and goes on with a good one */
+	note(add("/sys/devices/a", 1, 1));
+	free(restart());
+	assert_int_equal(run.registry.n, 1);
+}
+
+static void test_a_damaged_file_is_set_aside(void **state)
+{
+	static const char *const lines[] = {
+		"x",
+		"+",
+		"+ /sys/devices/b 7 1 1 0",
+		"+ /sys/devices/b 7 1 1 0 x ",
+		"+ /sys/devices/b 7 1 2 0 o ",
+		"+ /sys/devices/b 7 -1 1 0 o ",
+		"+ /sys/devices/b 7 99999999999999999999 1 0 o ",
+		"+ /sys/devices/b 7 1 1 0 o driver more",
+		"+ /sys/devices/b 7 1 1 0 o \\q",
+		"+ sys/devices/b 7 1 1 0 o ",
+		"- /sys/devices/b more",
+		"? /sys/devices/b",
+		"",
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "tdx-auth-state 1\n+ /sys/devices/a 7 1 1 0 o \n%s\n", lines[i]);
+		expect_set_aside(text, "it is damaged");
+	}
+	expect_set_aside("version 1\n", "it is damaged");
+}
+
+static void test_a_file_of_a_later_version_is_set_aside(void **state)
+{
+	(void)state;
+	expect_set_aside("tdx-auth-state 2\n* something else\n", "a later version wrote it");
+}
+
+/* As many lines as a busy year makes do not fill /run. */
+static void test_the_file_does_not_grow_with_what_happens(void **state)
+{
+	struct Known *known = add("/sys/devices/a", 1, 1);
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		known_note_state(known, i & 1, NULL, true);
+		note(known);
+	}
+	assert_true(file_size() < 64 * 1024);
+	known_note_state(known, 0, "last", true);
+	note(known);
+	free(restart());
+	assert_int_equal(run.registry.n, 1);
+	assert_string_equal(run.registry.first->driver, "last");
+}
+
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit;
+
+	(void)getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Its standard error is no file whose size is limited. */
+static char *flush_while_full(struct Known *known, rlim_t size)
+{
+	int ends[2];
+	char *text = calloc(1, 4096);
+	int saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	(void)dup2(ends[1], STDERR_FILENO);
+	limit_files(size);
+	note(known);
+	limit_files(RLIM_INFINITY);
+	(void)dup2(saved, STDERR_FILENO);
+	n = read(ends[0], text, 4095);
+	text[n < 0 ? 0 : n] = '\0';
+	(void)close(saved);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	return text;
+}
+
+static void test_a_full_disk_is_told_once_and_made_up_for(void **state)
+{
+	_cleanup_free_ char *first = NULL, *second = NULL, *again = NULL;
+	struct Known *a = add("/sys/devices/a", 1, 1), *b = add("/sys/devices/b", 2, 1),
+		     *c = add("/sys/devices/c", 3, 1);
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	first = flush_while_full(a, (rlim_t)file_size() + 5);
+	second = flush_while_full(b, 3);
+	again = flush_while_full(c, RLIM_INFINITY);
+	assert_non_null(strstr(first, "cannot note decisions in /run/tdx-auth"));
+	assert_string_equal(second, "");
+	assert_non_null(strstr(again, "decisions are noted in /run/tdx-auth again"));
+	free(restart());
+	assert_int_equal(run.registry.n, 3);
+}
+
+static void test_one_process_has_the_file(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct State other;
+		struct Registry registry = {0};
+
+		_exit(state_open(&other, &registry) == -EAGAIN && other.fd < 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+#define STATE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STATE_TEST(test_a_restart_knows_how_devices_were_left),
+		STATE_TEST(test_what_a_write_was_on_its_way_to_is_ours),
+		STATE_TEST(test_a_device_that_went_is_forgotten),
+		STATE_TEST(test_a_line_without_its_end_is_left_out),
+		STATE_TEST(test_a_damaged_file_is_set_aside),
+		STATE_TEST(test_a_file_of_a_later_version_is_set_aside),
+		STATE_TEST(test_the_file_does_not_grow_with_what_happens),
+		STATE_TEST(test_a_full_disk_is_told_once_and_made_up_for),
+		STATE_TEST(test_one_process_has_the_file),
+	};
+
+	return RUN_TESTS("state", tests);
+}

@@ -244,13 +244,13 @@ static int compare_arrivals(const void *a, const void *b)
 int registry_sort(struct Registry *registry)
 {
 	size_t n = registry->n, i = 0;
-	_cleanup_free_ struct Known **all = calloc(n + 1, sizeof(struct Known *));
+	_cleanup_free_ struct Known **all = calloc(n + 1, sizeof(void *));
 
 	if (!all)
 		return -ENOMEM;
 	for (struct Known *known = registry->first; known; known = known->next)
 		all[i++] = known;
-	qsort(all, n, sizeof(*all), compare_arrivals);
+	qsort(all, n, sizeof(void *), compare_arrivals);
 	registry->first = registry->last = NULL;
 	registry->n = 0;
 	for (i = 0; i < n; i++)

@@ -397,13 +397,13 @@ static void test_generate_leaves_out_what_differs_in_its_driver_alone(void **sta
 static void test_generate_leaves_out_what_another_one_could_take_the_place_of(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *refused = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1);
-	_cleanup_free_ char *out = NULL, *later = NULL;
+	_cleanup_free_ char *out = NULL;
 
+	free(testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x1));
 	add_in_use(bed, "0000:00:02.0", 0x1, "e1000e");
 	add_in_use(bed, "0000:00:03.0", 0x2, "e1000e");
 	add_in_use(bed, "0000:00:04.0", 0x3, "e1000e");
-	later = testbed_add_pci(bed, "0000:00:05.0", 0x8086, 0x2);
+	free(testbed_add_pci(bed, "0000:00:05.0", 0x8086, 0x2));
 	assert_int_equal(run(&out, NULL, "policy", "generate"), EXIT_DONE);
 	expect_in(out, FITS_OTHERS "pci:0000:00:02.0 pci:0000:00:03.0\n");
 	expect_in(out, "they are refused now.\n#   pci:0000:00:01.0 pci:0000:00:05.0\n");

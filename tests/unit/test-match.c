@@ -157,10 +157,8 @@ static void test_ids_that_a_device_lists_beside_others(void **state)
 static void test_interfaces(void **state)
 {
 	uint32_t shown[] = {0x080650, 0x030101};
-	struct Device device = {.bus = BUS_USB,
-				.sysname = (char *)"1-1",
-				.interfaces = shown,
-				.n_interfaces = 2};
+	struct Device device = {
+		.bus = BUS_USB, .sysname = (char *)"1-1", .interfaces = shown, .n_interfaces = 2};
 
 	assert_true(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:*:*\" } } }"), &device));
 	assert_false(fits(ALLOW("{ usb: { interfaces: { one-of: \"03:00:*\" } } }"), &device));

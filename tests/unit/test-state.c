@@ -253,7 +253,7 @@ static void test_the_file_does_not_grow_with_what_happens(void **state)
 		known_note_state(known, i & 1, NULL, true);
 		note(known);
 	}
-	assert_true(file_size() < 64 * 1024);
+	assert_true(file_size() < 65536);
 	known_note_state(known, 0, "last", true);
 	note(known);
 	free(restart());

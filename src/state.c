@@ -391,6 +391,16 @@ static int load(int fd, struct Registry *registry)
 	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, &lines);
 }
 
+void state_read(struct Registry *registry)
+{
+	_cleanup_free_ char *path = state_path("");
+	_cleanup_close_ int fd =
+		path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+
+	if (fd >= 0 && load(fd, registry) < 0)
+		registry_drop_all(registry);
+}
+
 static void set_aside(const char *path, int error)
 {
 	_cleanup_free_ char *aside = state_path(".rejected");

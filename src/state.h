@@ -27,6 +27,9 @@ struct State {
  * after the log told why. On failure @state is closed: all calls do nothing. */
 int state_open(struct State *state, struct Registry *registry);
 
+/* Only reads it, whoever has it. What does not parse says nothing. */
+void state_read(struct Registry *registry);
+
 /* Has the next flush write how @known was left, or that it is gone. */
 void state_note(struct State *state, struct Known *known);
 void state_note_gone(struct State *state, const struct Known *known);

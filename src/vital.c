@@ -14,12 +14,14 @@
 #include "hardened.h"
 #include "log.h"
 #include "phase.h"
+#include "state.h"
 #include "udev.h"
 
 #define DEADLINE_MSEC 10000
 
 struct Check {
 	enum VitalCheck how;
+	struct Registry former; /* at start: how a former run left the devices */
 	struct Inventory inventory;
 	struct Decision *decisions;
 	const char **told; /* of each device, behind it what was told last */
@@ -29,6 +31,7 @@ struct Check {
 
 static void check_done(struct Check *check)
 {
+	registry_done(&check->former);
 	inventory_done(&check->inventory);
 	free(check->decisions);
 	free(check->told);
@@ -47,15 +50,24 @@ static int report(const struct Device *device, const char *what, const struct De
 	return 0;
 }
 
+/* Whether a start leaves the device as it is: somebody decided over it by hand. */
+static bool is_kept(const struct Check *check, const struct Device *device)
+{
+	const struct Known *known = registry_find(&check->former, device->syspath);
+
+	if (check->how != VITAL_AT_START)
+		return false;
+	if (!known || known->dev != device->dev || known->ino != device->ino)
+		return device->authorized_by == ORIGIN_USER;
+	return known_is_by_hand(known, device);
+}
+
 /* Whether the device would not have the driver any more that it has. What is left to the kernel is
  * what user space had given it, if that was needed. */
-static bool would_lose_driver(const struct Device *device, const struct Decision *decision,
-			      enum VitalCheck how)
+static bool would_lose_driver(const struct Device *device, const struct Decision *decision)
 {
 	const char *driver;
 
-	if (how == VITAL_AT_START && device->authorized_by == ORIGIN_USER)
-		return false;
 	if (decision->action == ACTION_KERNEL)
 		return device->authorized_by == ORIGIN_USER && !bus_info[device->bus].native &&
 		       !hardened_find(device, &driver);
@@ -108,7 +120,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 
 		/* one that is refused already, or has no driver, carries nothing */
 		if (check->told[number] == what || device->authorized == 0 || !device->driver ||
-		    !would_lose_driver(device, decision, check->how))
+		    is_kept(check, device) || !would_lose_driver(device, decision))
 			continue;
 		r = report(device, what, decision);
 		check->refused += !check->told[number];
@@ -125,6 +137,8 @@ static int check_here(const struct Policy *policy, enum VitalCheck how)
 	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
 
 	phase_read(&phase);
+	if (how == VITAL_AT_START)
+		state_read(&check.former);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
 		check.told = calloc(check.inventory.n + 1, sizeof(*check.told));

@@ -6,7 +6,7 @@
 /* For whom a policy is checked. */
 enum VitalCheck {
 	VITAL_ALL,	/* who may refuse it, or overrides what user space decided earlier */
-	VITAL_AT_START, /* tdx-authd, which keeps that when it starts */
+	VITAL_AT_START, /* tdx-authd, which keeps what was decided by hand when it starts */
 };
 
 /* Whether @policy lets the machine that it is for keep what it runs on: the devices behind its root

@@ -307,6 +307,28 @@ static void test_a_daemon_that_starts_says_nothing_of_what_it_keeps(void **state
 	testbed_wait_attr(bed, "/sys/devices/" DISK_A, "authorized", "1");
 }
 
+/* That is the policy's to change. */
+static void test_a_daemon_that_starts_says_what_it_takes_of_what_it_gave(void **state)
+{
+	static const char disk[] = "/sys/devices/" DISK_A;
+	struct Testbed *bed = *state;
+	pid_t pid;
+
+	add_root_disk(bed);
+	umockdev_testbed_set_attribute(bed->umockdev, disk, "authorized", "0\n");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: allow }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, disk, "authorized", "1");
+	umockdev_testbed_set_attribute(bed->umockdev, disk, "authorized_by", "user\n");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+	testbed_expect_not_logged(bed, "would be refused");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "pci:" DISK_A " would be refused, and " ROOT);
+	testbed_wait_attr(bed, disk, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
 static void test_a_daemon_starts_where_it_cannot_tell_what_the_machine_runs_on(void **state)
 {
 	struct Testbed *bed = *state;
@@ -339,6 +361,7 @@ int main(void)
 		VITAL_TEST(test_a_device_that_keeps_readers_waiting_is_not_waited_for),
 		VITAL_TEST(test_a_daemon_that_starts_says_what_it_takes_and_takes_it),
 		VITAL_TEST(test_a_daemon_that_starts_says_nothing_of_what_it_keeps),
+		VITAL_TEST(test_a_daemon_that_starts_says_what_it_takes_of_what_it_gave),
 		VITAL_TEST(test_a_daemon_starts_where_it_cannot_tell_what_the_machine_runs_on),
 	};
 

@@ -343,5 +343,5 @@ int main(int argc, char **argv)
 	tree.root = argv[1];
 	tree.version = argv[2];
 	tree.config = argv[3];
-	return cmocka_run_group_tests_name("modules", tests, read_aliases, free_aliases);
+	return RUN_TESTS_WITH("modules", tests, read_aliases, free_aliases);
 }

@@ -313,5 +313,5 @@ int main(void)
 		ROOT_TEST(test_a_way_that_others_can_divert_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("policy-files", tests, setup, teardown);
+	return RUN_TESTS_WITH("policy-files", tests, setup, teardown);
 }

@@ -768,5 +768,5 @@ int main(void)
 		VERB_TEST(test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied),
 	};
 
-	return cmocka_run_group_tests_name("policy-verbs", tests, NULL, NULL);
+	return RUN_TESTS("policy-verbs", tests);
 }

@@ -340,5 +340,5 @@ int main(void)
 		cmocka_unit_test(test_locked_a_face_that_appears_gets_no_driver),
 	};
 
-	return cmocka_run_group_tests_name("acpi", tests, NULL, down);
+	return RUN_TESTS_WITH("acpi", tests, NULL, down);
 }

@@ -261,5 +261,5 @@ int main(void)
 		vm_test(test_end_of_the_log_is_40_lines_and_escaped),
 	};
 
-	return cmocka_run_group_tests_name("boot", tests, NULL, NULL);
+	return RUN_TESTS("boot", tests);
 }

@@ -1102,5 +1102,5 @@ int main(void)
 		vm_test(test_a_wanted_device_without_a_driver_is_noticed),
 	};
 
-	return cmocka_run_group_tests_name("catalogue", tests, load, unload);
+	return RUN_TESTS_WITH("catalogue", tests, load, unload);
 }

@@ -151,5 +151,5 @@ int main(void)
 		vm_test(test_hardened_shows_the_list),
 	};
 
-	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+	return RUN_TESTS("control", tests);
 }

@@ -105,5 +105,5 @@ int main(void)
 		vm_test(test_a_host_bridge_in_use_cannot_be_revoked),
 	};
 
-	return cmocka_run_group_tests_name("firmware", tests, NULL, NULL);
+	return RUN_TESTS("firmware", tests);
 }

@@ -445,5 +445,5 @@ int main(void)
 		vm_test(test_malformed_allow_admits_the_rest),
 	};
 
-	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+	return RUN_TESTS("gate", tests);
 }

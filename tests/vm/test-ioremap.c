@@ -157,5 +157,5 @@ int main(void)
 		vm_test(test_off_maps_and_says_nothing),
 	};
 
-	return cmocka_run_group_tests_name("ioremap", tests, NULL, NULL);
+	return RUN_TESTS("ioremap", tests);
 }

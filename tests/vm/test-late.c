@@ -147,6 +147,6 @@ int main(void)
 	};
 
 	if (!isempty(getenv("TDX_AUTH_LONG")))
-		return cmocka_run_group_tests_name("late", all, NULL, NULL);
-	return cmocka_run_group_tests_name("late", tests, NULL, NULL);
+		return RUN_TESTS("late", all);
+	return RUN_TESTS("late", tests);
 }

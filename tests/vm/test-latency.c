@@ -45,5 +45,5 @@ int main(void)
 		vm_test(test_wanted_device_is_authorized_within_a_second),
 	};
 
-	return cmocka_run_group_tests_name("latency", tests, NULL, NULL);
+	return RUN_TESTS("latency", tests);
 }

@@ -75,5 +75,5 @@ int main(void)
 		vm_test(test_root_and_console_of_acpi_are_there_by_default),
 	};
 
-	return cmocka_run_group_tests_name("microvm", tests, NULL, NULL);
+	return RUN_TESTS("microvm", tests);
 }

@@ -139,5 +139,5 @@ int main(void)
 		vm_test(test_bridge_class_admits_no_network_driver),
 	};
 
-	return cmocka_run_group_tests_name("modular", tests, NULL, NULL);
+	return RUN_TESTS("modular", tests);
 }

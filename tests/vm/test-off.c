@@ -251,5 +251,5 @@ int main(void)
 		vm_test(test_enforce_would_have_been_seen_to_differ),
 	};
 
-	return cmocka_run_group_tests_name("off", tests, NULL, stock_done);
+	return RUN_TESTS_WITH("off", tests, NULL, stock_done);
 }

@@ -262,5 +262,5 @@ int main(void)
 		vm_test(test_generated_policy_keeps_what_is_in_use),
 	};
 
-	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+	return RUN_TESTS("policy", tests);
 }

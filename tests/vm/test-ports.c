@@ -89,5 +89,5 @@ int main(void)
 		vm_test(test_each_is_allowed_by_itself),
 	};
 
-	return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
+	return RUN_TESTS("ports", tests);
 }

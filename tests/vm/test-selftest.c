@@ -115,5 +115,5 @@ int main(void)
 		vm_test(test_selftest_skips_a_kernel_without_the_series),
 	};
 
-	return cmocka_run_group_tests_name("selftest", tests, NULL, NULL);
+	return RUN_TESTS("selftest", tests);
 }

@@ -262,6 +262,6 @@ int main(void)
 		TESTS, vm_test(test_they_are_silent_in_a_kernel_with_all_their_drivers_built_in)};
 
 	if (!isempty(getenv("TDX_AUTH_LONG")))
-		return cmocka_run_group_tests_name("silence", all, NULL, NULL);
-	return cmocka_run_group_tests_name("silence", tests, NULL, NULL);
+		return RUN_TESTS("silence", all);
+	return RUN_TESTS("silence", tests);
 }

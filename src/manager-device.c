@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "device-read.h"
+#include "manager-usb.h"
 #include "record.h"
 #include "sysfs-io.h"
 
@@ -307,15 +308,17 @@ static bool is_kept(const struct Manager *m, const struct Known *known, const st
 }
 
 /* What enforce_plan() says, and what only who knows the device's past can say. */
-static enum EnforcePlan plan(const struct Known *known, const struct Device *device,
-			     const struct Decision *decision, struct EnforceRequest *request,
-			     const char **ret_why)
+static enum EnforcePlan plan(const struct Manager *m, const struct Known *known,
+			     const struct Device *device, const struct Decision *decision,
+			     struct EnforceRequest *request, const char **ret_why)
 {
 	enum EnforcePlan plan = enforce_plan(device, decision, request, ret_why);
 
 	if (plan != PLAN_NOTHING)
 		return plan;
-	if (known_is_to_be_given_back(known, device, decision))
+	if (known_is_to_be_given_back(known, device, decision) ||
+	    (decision->action == ACTION_KERNEL && device->authorized == 0 &&
+	     manager_usb_would_give(m, device)))
 		*request = (struct EnforceRequest){.authorize = true};
 	else if (known_may_be_given_yet(known, device, decision))
 		*request = (struct EnforceRequest){.insist = true};
@@ -342,7 +345,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		m->counts.unchanged++;
 		return 0;
 	}
-	what = plan(known, *device, &decision, &request, &why);
+	what = plan(m, known, *device, &decision, &request, &why);
 	is_by_hand = is_kept(m, known, *device, is_first);
 	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
 			 known->is_ours && !is_by_hand);
@@ -534,8 +537,11 @@ static int look_at(struct Manager *m, const char *syspath)
 	r = device_read_without_waiting(syspath, dirfd, &m->policy->needs, &readings, &device);
 	if (r < 0)
 		return refuse_unreadable(m, syspath, &dirfd, r);
-	if (!note_device(m, device))
+	known = note_device(m, device);
+	if (!known)
 		return -ENOMEM;
+	if (is_first && is_root_hub(device))
+		manager_take_root_hub(m, known, dirfd);
 	return readings.n > 0 ? start_reading(m, is_first, &device, &readings, &dirfd)
 			      : decide_or_forget(m, syspath, is_first, &device, &dirfd);
 }

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "manager-device.h"
+#include "manager-usb.h"
 #include "names.h"
 #include "protection.h"
 #include "record.h"
@@ -40,6 +41,7 @@ static int scan(struct Manager *m)
 {
 	int r;
 
+	manager_take_usb(m);
 	m->registry.generation++;
 	r = udev_for_each_node(m->udev, manager_look, m);
 	if (r < 0)

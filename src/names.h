@@ -14,6 +14,9 @@
 #define ATTR_REMOVE "remove"
 #define ATTR_DESCRIPTORS "descriptors"
 
+#define ATTR_AUTHORIZED_DEFAULT "authorized_default" /* of a usb root hub, and a parameter */
+#define SYSFS_USBCORE_PARAMETERS "/sys/module/usbcore/parameters"
+
 #define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
 #define ATTR_MODE "mode"
 #define SYSFS_DEVICES "/sys/devices"

@@ -88,3 +88,16 @@ char *rule_name(const struct Rule *rule)
 		       : asprintf(&text, "%s:%u", file, rule->line);
 	return n < 0 ? NULL : text;
 }
+
+bool policy_speaks_of(const struct Policy *policy, enum Bus bus)
+{
+	if (policy_default(policy, bus) != ACTION_KERNEL)
+		return true;
+	for (size_t i = 0; i < policy_n_rules(policy); i++) {
+		const struct Rule *rule = policy_rule(policy, i);
+
+		if (rule->match.bus == bus || rule->match.bus == _BUS_INVALID)
+			return true;
+	}
+	return false;
+}

@@ -139,6 +139,9 @@ int policy_need_attribute(struct Policy *policy, const char *name);
 
 enum Action policy_default(const struct Policy *policy, enum Bus bus);
 
+/* Whether devices of @bus can come out otherwise than the bus itself would have it. */
+bool policy_speaks_of(const struct Policy *policy, enum Bus bus);
+
 /* "FILE:NAME" or "FILE:LINE", with the base name of the file: a new string that the caller frees,
  * NULL when out of memory. */
 char *rule_name(const struct Rule *rule);

@@ -5,6 +5,7 @@
 
 #include "names.h"
 #include "sysfs-io.h"
+#include "usb-default.h"
 #include "util.h"
 
 enum Protection kernel_mode(void)
@@ -29,8 +30,8 @@ const char *protection_explain(enum Protection protection, enum Bus bus)
 {
 	switch (protection) {
 	case PROTECTION_KERNEL:
-		/* usbcore authorizes before any event: authorized_default is not ours yet */
-		if (bus == BUS_USB)
+		/* else usbcore authorizes before any event */
+		if (bus == BUS_USB && usb_default_read() != 0)
 			return "a refused device loses its driver, but may have one until then";
 		return "a refused device gets no driver";
 	case PROTECTION_AUDIT:

@@ -101,11 +101,27 @@ static int parse_known(char *line, const char *syspath, struct Registry *registr
 	return 0;
 }
 
-static int parse_line(char *line, struct Registry *registry)
+/* "GAVE LATEST", the rest of a line. */
+static int parse_usb(char *line, struct UsbDefault *ret)
 {
-	const char *what = next_word(&line), *word = next_word(&line);
-	_cleanup_free_ char *syspath = word ? unescape_text(word) : NULL;
+	uint64_t gave, latest;
 
+	if (parse_number(next_word(&line), &gave) < 0 || gave > 1 ||
+	    parse_number(next_word(&line), &latest) < 0 || *line)
+		return -EBADMSG;
+	*ret = (struct UsbDefault){true, gave, latest};
+	return 0;
+}
+
+static int parse_line(char *line, struct Registry *registry, struct UsbDefault *usb)
+{
+	const char *what = next_word(&line), *word;
+	_cleanup_free_ char *syspath = NULL;
+
+	if (what && streq(what, "usb"))
+		return parse_usb(line, usb);
+	word = next_word(&line);
+	syspath = word ? unescape_text(word) : NULL;
 	if (!syspath || *syspath != '/')
 		return -EBADMSG;
 	if (streq(what, "+"))
@@ -126,7 +142,8 @@ static int parse_header(const char *line)
 	return n == STATE_VERSION ? 0 : -EPROTONOSUPPORT;
 }
 
-int state_parse(const char *text, size_t size, struct Registry *registry, size_t *ret_lines)
+int state_parse(const char *text, size_t size, struct Registry *registry,
+		struct UsbDefault *ret_usb, size_t *ret_lines)
 {
 	const char *end;
 	size_t lines = 0;
@@ -140,7 +157,7 @@ int state_parse(const char *text, size_t size, struct Registry *registry, size_t
 			return -ENOMEM;
 		if (strlen(line) != len)
 			return -EBADMSG;
-		r = lines == 0 ? parse_header(line) : parse_line(line, registry);
+		r = lines == 0 ? parse_header(line) : parse_line(line, registry, ret_usb);
 		if (r < 0)
 			return r;
 		lines++;
@@ -213,6 +230,19 @@ void state_note(struct State *state, struct Known *known)
 		return;
 	add_known(state, known);
 	known->is_noted = !known->is_written;
+}
+
+static void add_usb(struct State *state)
+{
+	if (state->usb.is_taken)
+		add_line(state, "usb %d %" PRIu64 "\n", state->usb.gave,
+			 (uint64_t)state->usb.latest);
+}
+
+void state_note_usb(struct State *state)
+{
+	if (state->fd >= 0)
+		add_usb(state);
 }
 
 void state_note_gone(struct State *state, const struct Known *known)
@@ -310,6 +340,7 @@ static int write_anew(struct State *state, const struct Registry *registry)
 	state->n = state->lines = 0;
 	state->is_broken = false;
 	add_line(state, STATE_HEADER "%d\n", STATE_VERSION);
+	add_usb(state);
 	for (const struct Known *known = registry->first; known; known = known->next)
 		add_known(state, known);
 	r = state->is_broken ? -ENOMEM : replace(state);
@@ -373,7 +404,7 @@ static int open_locked(const char *path)
 	return take_fd(&fd);
 }
 
-static int load(int fd, struct Registry *registry)
+static int load(int fd, struct Registry *registry, struct UsbDefault *ret_usb)
 {
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
@@ -388,7 +419,7 @@ static int load(int fd, struct Registry *registry)
 	if (!text)
 		return -ENOMEM;
 	n = read_full(fd, text, (size_t)st.st_size);
-	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, &lines);
+	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, ret_usb, &lines);
 }
 
 void state_read(struct Registry *registry)
@@ -396,8 +427,9 @@ void state_read(struct Registry *registry)
 	_cleanup_free_ char *path = state_path("");
 	_cleanup_close_ int fd =
 		path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+	struct UsbDefault usb;
 
-	if (fd >= 0 && load(fd, registry) < 0)
+	if (fd >= 0 && load(fd, registry, &usb) < 0)
 		registry_drop_all(registry);
 }
 
@@ -424,9 +456,10 @@ int state_open(struct State *state, struct Registry *registry)
 		r = open_locked(path);
 	if (r >= 0) {
 		state->fd = r;
-		r = load(state->fd, registry);
+		r = load(state->fd, registry, &state->usb);
 		if (r < 0) {
 			set_aside(path, r);
+			state->usb = (struct UsbDefault){0};
 			registry_drop_all(registry);
 		}
 		r = write_anew(state, registry);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "known.h"
+#include "usb-default.h"
 
 /* How devices were left, in a file in /run/tdx-auth, so that the next start tells what somebody
  * else decided meanwhile from what was decided here. A line says how one device was left and takes
@@ -14,9 +15,10 @@ struct State {
 	int fd;	      /* -1: nothing is noted; else it has the lock */
 	char *buffer; /* lines that are not in the file yet */
 	size_t n, room;
-	off_t size;	/* of the file */
-	size_t lines;	/* in the file */
-	bool is_broken; /* lines are missing in it, and that was said */
+	off_t size;	       /* of the file */
+	size_t lines;	       /* in the file */
+	bool is_broken;	       /* lines are missing in it, and that was said */
+	struct UsbDefault usb; /* which is kept here, and in the file */
 };
 
 #define STATE_CLOSED ((struct State){.fd = -1})
@@ -30,8 +32,9 @@ int state_open(struct State *state, struct Registry *registry);
 /* Only reads it, whoever has it. What does not parse says nothing. */
 void state_read(struct Registry *registry);
 
-/* Has the next flush write how @known was left, or that it is gone. */
+/* Has the next flush write how @known was left, what state->usb is, or that a device is gone. */
 void state_note(struct State *state, struct Known *known);
+void state_note_usb(struct State *state);
 void state_note_gone(struct State *state, const struct Known *known);
 
 /* Writes what was noted. A file that has grown too long, or that could not be written before, is
@@ -40,7 +43,9 @@ void state_flush(struct State *state, const struct Registry *registry);
 
 void state_close(struct State *state);
 
-/* Adds what the @size bytes at @text say to @registry. A last line without its end is one that was
- * not finished, and is left out. Returns 0 with the number of lines; -EBADMSG; -EPROTONOSUPPORT for
- * the file of a later version; -ENOMEM. On failure @registry holds some part. */
-int state_parse(const char *text, size_t size, struct Registry *registry, size_t *ret_lines);
+/* Adds what the @size bytes at @text say to @registry and *ret_usb. A last line without its end is
+ * one that was not finished, and is left out. Returns 0 with the number of lines; -EBADMSG;
+ * -EPROTONOSUPPORT for the file of a later version; -ENOMEM. On failure @registry holds some part.
+ */
+int state_parse(const char *text, size_t size, struct Registry *registry,
+		struct UsbDefault *ret_usb, size_t *ret_lines);

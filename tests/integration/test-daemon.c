@@ -199,6 +199,118 @@ static void test_kills_at_any_moment_lose_no_decision_and_loosen_none(void **sta
 		free(paths[i]);
 }
 
+static void reload(struct Testbed *bed, pid_t pid, const char *policy)
+{
+	testbed_policy(bed, policy);
+	(void)kill(pid, SIGHUP);
+}
+
+/* --- usbcore's default --- */
+
+#define USBCORE "/sys/module/usbcore/parameters"
+
+/* usbcore, and a root hub, which give devices to drivers by themselves, or do not. */
+static char *add_usbcore(struct Testbed *bed, const char *parameter, const char *of_hub)
+{
+	testbed_add_file(bed, USBCORE "/authorized_default", parameter);
+	return umockdev_testbed_add_device(bed->umockdev, "usb", "usb1", NULL, "authorized", "1\n",
+					   "authorized_default", of_hub, NULL, "DEVTYPE",
+					   "usb_device", NULL);
+}
+
+static char *plug(struct Testbed *bed, const char *hub, const char *name, const char *product)
+{
+	return umockdev_testbed_add_device(bed->umockdev, "usb", name, hub, "idVendor", "1d6b\n",
+					   "idProduct", "0104\n", "product", product, "authorized",
+					   "0\n", NULL, "DEVTYPE", "usb_device", NULL);
+}
+
+static const char all_but_mice[] = "version: 1\ndefaults: { usb: kernel }\nrules:\n"
+				   "- { action: deny, match: { usb: { product: Mouse } } }\n";
+
+/* Else they had drivers before the first event tells of them. */
+static void test_usb_devices_wait_for_a_decision(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *hub = add_usbcore(bed, "-1\n", "1\n"), *later = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { usb: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, USBCORE, "authorized_default", "0");
+	expect_attr(bed, hub, "authorized_default", "0");
+	expect_attr(bed, hub, "authorized", "1");
+	later = umockdev_testbed_add_device(bed->umockdev, "usb", "usb2", NULL, "authorized", "1\n",
+					    "authorized_default", "1\n", NULL, "DEVTYPE",
+					    "usb_device", NULL);
+	testbed_uevent(bed, later, "add");
+	testbed_wait_attr(bed, later, "authorized_default", "0");
+	stop(pid);
+	expect_attr(bed, hub, "authorized_default", "0");
+}
+
+static void test_a_policy_without_a_word_on_usb_leaves_its_default_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *hub = add_usbcore(bed, "1\n", "1\n");
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { usb: kernel }\nrules:\n"
+			    "- { action: deny, match: { pci: {} } }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr(bed, USBCORE, "authorized_default", "1");
+	expect_attr(bed, hub, "authorized_default", "1");
+	reload(bed, pid, all_but_mice);
+	testbed_wait_attr(bed, hub, "authorized_default", "0");
+	expect_attr(bed, USBCORE, "authorized_default", "0");
+	stop(pid);
+}
+
+/* Also after a restart, which finds that nothing is given. */
+static void test_what_usbcore_would_have_given_is_given_where_no_rule_fits(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *hub = add_usbcore(bed, "1\n", "1\n"), *before = NULL, *mouse = NULL,
+			    *key = NULL, *other = NULL;
+	pid_t pid;
+
+	before = plug(bed, hub, "1-1", "Key\n"); /* somebody refused it */
+	testbed_policy(bed, all_but_mice);
+	pid = testbed_start(bed, authd_main);
+	mouse = plug(bed, hub, "1-2", "Mouse\n");
+	key = plug(bed, hub, "1-3", "Key\n");
+	testbed_uevent(bed, key, "add");
+	testbed_wait_attr(bed, key, "authorized", "1");
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	pid = testbed_start(bed, authd_main);
+	other = plug(bed, hub, "1-4", "Key\n");
+	testbed_uevent(bed, other, "add");
+	testbed_wait_attr(bed, other, "authorized", "1");
+	expect_attr(bed, mouse, "authorized", "0");
+	expect_attr(bed, before, "authorized", "0");
+	stop(pid);
+}
+
+/* An owner's, by a udev rule. */
+static void test_a_root_hub_that_gave_nothing_gives_nothing(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *hub = add_usbcore(bed, "1\n", "0\n"), *key = NULL, *nic = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { usb: kernel }\nrules:\n"
+			    "- { action: deny, match: { usb: { product: Mouse } } }\n"
+			    "- { action: allow, match: { pci: {} } }\n");
+	pid = testbed_start(bed, authd_main);
+	key = plug(bed, hub, "1-1", "Key\n");
+	testbed_uevent(bed, key, "add");
+	nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, key, "authorized", "0");
+	stop(pid);
+}
+
 static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 {
 	struct Testbed *bed = *state;
@@ -299,12 +411,6 @@ static void test_no_device_is_forgotten_in_a_crowd(void **state)
 		free(devices[i]);
 	}
 	stop(pid);
-}
-
-static void reload(struct Testbed *bed, pid_t pid, const char *policy)
-{
-	testbed_policy(bed, policy);
-	(void)kill(pid, SIGHUP);
 }
 
 static void test_a_reload_decides_over_every_device_anew(void **state)
@@ -715,6 +821,10 @@ int main(void)
 		DAEMON_TEST(test_a_decision_by_hand_outlives_a_restart),
 		DAEMON_TEST(test_a_restart_decides_by_the_policy_of_now),
 		DAEMON_TEST(test_kills_at_any_moment_lose_no_decision_and_loosen_none),
+		DAEMON_TEST(test_usb_devices_wait_for_a_decision),
+		DAEMON_TEST(test_a_policy_without_a_word_on_usb_leaves_its_default_alone),
+		DAEMON_TEST(test_what_usbcore_would_have_given_is_given_where_no_rule_fits),
+		DAEMON_TEST(test_a_root_hub_that_gave_nothing_gives_nothing),
 		DAEMON_TEST(test_a_device_plugged_again_is_decided_over_anew),
 		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),

@@ -287,6 +287,26 @@ static void test_after_the_freeze_only_rules_that_say_so_admit(void **state)
 	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_FREEZE), ACTION_DENY);
 }
 
+static bool speaks_of_usb(const char *text)
+{
+	_cleanup_policy_ struct Policy *policy = policy_of(text);
+
+	return policy_speaks_of(policy, BUS_USB);
+}
+
+static void test_a_policy_speaks_of_what_its_rules_and_defaults_can_fit(void **state)
+{
+	(void)state;
+	assert_true(speaks_of_usb("version: 1\n"));
+	assert_true(speaks_of_usb("version: 1\ndefaults: { '*': deny }\n"));
+	assert_false(speaks_of_usb("version: 1\ndefaults: { usb: kernel }\nrules:\n"
+				   "- { action: deny, match: { pci: {} } }\n"));
+	assert_true(speaks_of_usb("version: 1\ndefaults: { usb: kernel }\nrules:\n"
+				  "- { action: deny, match: { usb: {} } }\n"));
+	assert_true(speaks_of_usb("version: 1\ndefaults: { usb: kernel }\nrules:\n"
+				  "- { action: deny, match: { modalias: '*' } }\n"));
+}
+
 static void test_what_is_exempt_takes_no_room_of_a_rule(void **state)
 {
 	_cleanup_policy_ struct Policy *policy =
@@ -619,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_when_is_part_of_what_must_fit),
 		cmocka_unit_test(test_over_its_count_a_rule_takes_away),
 		cmocka_unit_test(test_after_the_freeze_only_rules_that_say_so_admit),
+		cmocka_unit_test(test_a_policy_speaks_of_what_its_rules_and_defaults_can_fit),
 		cmocka_unit_test(test_what_is_exempt_takes_no_room_of_a_rule),
 		cmocka_unit_test(test_first_rule_that_matches_wins),
 		cmocka_unit_test(test_all_conditions_of_a_rule_must_hold),

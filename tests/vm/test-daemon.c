@@ -107,6 +107,37 @@ static void test_authctl_authorizes_and_denies_by_hand(void **state)
 	free(device);
 }
 
+#define USB "/sys/bus/usb/devices"
+#define USB_POLICY                                                                                 \
+	"version: 1\\nrules:\\n"                                                                   \
+	"- {action: allow, driver: xhci_hcd, match: {pci: {vendor: 0x1b36, device: 0x000d}}}\\n"   \
+	"- {action: allow, match: {usb: {product: QEMU USB Keyboard}}}\\n"
+
+/* usbcore gives them to drivers before it tells anybody, unless it is told otherwise before the
+ * controller has its driver. */
+static void test_a_usb_device_has_no_driver_before_the_decision(void **state)
+{
+	struct vm *vm = up(state, NULL);
+	char *xhci;
+
+	vm_expect_output(vm, "0", "cat /sys/module/usbcore/parameters/authorized_default");
+	vm_expect(vm, 0, "printf '" USB_POLICY "' > " OWNER " && systemctl restart tdx-authd");
+	xhci = vm_plug_pci(vm, "qemu-xhci,id=xhci1,bus=rp4", "1b36:000d");
+	vm_expect_soon(vm, "[ -e " USB "/usb2 ]");
+	vm_expect_output(vm, "0", "cat " USB "/usb*/authorized_default | sort -u");
+	vm_expect_output(vm, "1", "cat " USB "/usb*/authorized | sort -u");
+	vm_plug(vm, "usb-mouse,id=mouse1,bus=xhci1.0,port=1");
+	vm_expect_soon(vm, "grep -q Mouse " USB "/1-1/product");
+	vm_plug(vm, "usb-kbd,id=kbd1,bus=xhci1.0,port=2");
+	vm_expect_soon(vm, "[ -e " USB "/1-2/1-2:1.0/driver ]");
+	vm_expect_output(vm, "1", "cat " USB "/1-2/authorized");
+	vm_expect_output(vm, "0", "cat " USB "/1-1/authorized");
+	vm_expect(vm, 0, "! ls -d " USB "/1-1/1-1:*");
+	vm_expect(vm, 0, "dmesg | grep -q 'input: .*Keyboard' && ! dmesg | grep 'input: .*Mouse'");
+	vm_expect(vm, 0, "tdx-authctl list | grep '^usb .*a refused device gets no driver'");
+	free(xhci);
+}
+
 /* Where a decision by hand changes nothing it is one all the same, and a restart keeps it. */
 static void test_decision_by_hand_is_on_record_even_where_it_changes_nothing(void **state)
 {
@@ -326,6 +357,7 @@ int main(void)
 		vm_test(test_device_that_no_rule_names_stays_refused),
 		vm_test(test_device_that_was_there_before_the_daemon_is_authorized),
 		vm_test(test_authctl_authorizes_and_denies_by_hand),
+		vm_test(test_a_usb_device_has_no_driver_before_the_decision),
 		vm_test(test_decision_by_hand_is_on_record_even_where_it_changes_nothing),
 		vm_test(test_apply_lifts_a_restriction_that_the_policy_no_longer_makes),
 		vm_test(test_killed_daemon_comes_back_and_changes_nothing),
@@ -338,5 +370,5 @@ int main(void)
 		vm_test(test_daemon_that_refused_its_policy_ends_as_failed),
 	};
 
-	return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
+	return RUN_TESTS("daemon", tests);
 }

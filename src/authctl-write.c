@@ -7,10 +7,12 @@
 #include "inventory.h"
 #include "log.h"
 #include "manager.h"
+#include "names.h"
 #include "output.h"
 #include "phase.h"
 #include "policy-files.h"
 #include "protection.h"
+#include "sysfs-io.h"
 #include "udev.h"
 #include "view.h"
 #include "vital.h"
@@ -194,23 +196,66 @@ int verb_apply(const struct Options *options, char *const *args)
 	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-int verb_freeze(const struct Options *options, char *const *args)
+/* Finds the largest inode number of a device that is there: what a mark consists of. */
+static int find_latest(ino_t *ret)
 {
 	static const struct Needs none = {0};
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_inventory_ struct Inventory inventory = {0};
-	ino_t latest = 0;
 	int r = udev ? inventory_read(udev, &none, &inventory) : -ENOMEM;
+
+	*ret = 0;
+	for (size_t i = 0; i < inventory.n; i++)
+		if (inventory.devices[i]->ino > *ret)
+			*ret = inventory.devices[i]->ino;
+	return r;
+}
+
+int verb_freeze(const struct Options *options, char *const *args)
+{
+	ino_t latest;
+	int r = find_latest(&latest);
 
 	(void)options;
 	(void)args;
-	for (size_t i = 0; i < inventory.n; i++)
-		if (inventory.devices[i]->ino > latest)
-			latest = inventory.devices[i]->ino;
 	if (r >= 0)
 		r = phase_freeze(latest);
 	if (r < 0)
 		return finish(r, "freeze");
 	(void)printf("frozen until the machine starts again\n");
+	return EXIT_DONE;
+}
+
+/* Returns -ENODEV where the kernel has no lock. */
+static int lock_kernel(void)
+{
+	_cleanup_close_ int dirfd = sysfs_open(SYSFS_AUTHORIZATION);
+
+	return dirfd < 0 ? dirfd : sysfs_write(dirfd, ATTR_LOCK, "1");
+}
+
+/* The kernel's lock, which binds root as well, is the last, as it is not to be taken back where
+ * something else fails. */
+int verb_seal(const struct Options *options, char *const *args)
+{
+	ino_t latest;
+	int r = find_latest(&latest);
+
+	(void)options;
+	(void)args;
+	if (r >= 0)
+		r = phase_freeze(latest);
+	if (r >= 0)
+		r = phase_seal(latest);
+	if (r < 0)
+		return finish(r, "seal");
+	r = lock_kernel();
+	if (r == -ENODEV)
+		log_warning("this kernel has no lock: tdx-auth authorizes nothing any more, but "
+			    "whoever may "
+			    "write to sysfs still can");
+	else if (r < 0)
+		return finish(r, "lock the kernel's device authorization");
+	(void)printf("sealed until the machine starts again\n");
 	return EXIT_DONE;
 }

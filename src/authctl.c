@@ -46,6 +46,7 @@ static const struct Verb {
 	{"authorize", "DEV", 1, 1, OPT_DRIVER, verb_authorize, "let a driver have the device, now"},
 	{"deny", "DEV", 1, 1, 0, verb_deny, "take the device from its driver, now"},
 	{"freeze", "", 0, 0, 0, verb_freeze, "no policy change, no authorizing by hand any more"},
+	{"seal", "", 0, 0, 0, verb_seal, "no device becomes authorized any more"},
 	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW, verb_apply,
 	 "apply the policy once to all devices"},
 	{"snapshot", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_snapshot,

@@ -35,6 +35,7 @@ int verb_why(const struct Options *options, char *const *args);
 int verb_authorize(const struct Options *options, char *const *args);
 int verb_deny(const struct Options *options, char *const *args);
 int verb_freeze(const struct Options *options, char *const *args);
+int verb_seal(const struct Options *options, char *const *args);
 int verb_apply(const struct Options *options, char *const *args);
 int verb_snapshot(const struct Options *options, char *const *args);
 int verb_diff(const struct Options *options, char *const *args);

@@ -55,6 +55,8 @@ static void decide(const struct Policy *policy, Find find, const struct Device *
 		decide_by_rule(policy, rule, moment, ret);
 	else
 		decide_by_default(policy, device, moment, ret);
+	if (moment && moment->is_sealed && action_gives(ret->action))
+		*ret = (struct Decision){ACTION_DENY, NULL, ret->rule, DECIDED_BY_SEAL};
 }
 
 void policy_decide_linear(const struct Policy *policy, const struct Device *device,

@@ -7,6 +7,7 @@ enum DecidedBy {
 	DECIDED_BY_DEFAULT, /* no rule matched */
 	DECIDED_BY_RULE,
 	DECIDED_BY_COUNT,     /* the rule admits as many as it may */
+	DECIDED_BY_SEAL,      /* nothing is given to drivers any more */
 	DECIDED_BY_FREEZE,    /* the rule admits none after the freeze */
 	DECIDED_BY_FAILURE,   /* the device could not be read */
 	DECIDED_BY_EXEMPTION, /* no policy speaks of it: device_exempt() */

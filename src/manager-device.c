@@ -289,11 +289,12 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 /* --- decisions --- */
 
 /* What the decision over a device depends on beside it. */
-static struct Moment moment_of(struct Manager *m, struct Known *known)
+static struct Moment moment_of(struct Manager *m, struct Known *known, const struct Device *device)
 {
 	return (struct Moment){
 		.is_hot = known->is_hot,
 		.is_frozen = phase_is_frozen(&m->phase, known->ino),
+		.is_sealed = phase_is_sealed(&m->phase, device),
 		.admitted = registry_admitted_beside(&m->registry, known),
 	};
 }
@@ -330,7 +331,7 @@ static enum EnforcePlan plan(const struct Manager *m, const struct Known *known,
 static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
 		  int *dirfd)
 {
-	struct Moment moment = moment_of(m, known);
+	struct Moment moment = moment_of(m, known, *device);
 	struct EnforceRequest request;
 	struct Decision decision;
 	enum EnforcePlan what;

@@ -7,6 +7,7 @@
 struct Moment {
 	bool is_hot;	/* the device was plugged after the start */
 	bool is_frozen; /* only rules that say so admit devices any more */
+	bool is_sealed; /* the device is not to be given to drivers any more */
 	/* For each rule of the policy, how many other devices it admits now; NULL: none. */
 	const uint32_t *admitted;
 };

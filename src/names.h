@@ -19,6 +19,7 @@
 
 #define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
 #define ATTR_MODE "mode"
+#define ATTR_LOCK "lock"
 #define SYSFS_DEVICES "/sys/devices"
 
 /* Policy drop-ins, in rising order of precedence for files of one name (DESIGN: policy). */
@@ -30,6 +31,7 @@
 #define RUNTIME_DIR "/run/tdx-auth"
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
+#define MARK_SEALED "sealed"
 #define STATE_FILE "state"
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 

@@ -60,6 +60,10 @@ void phase_read(struct Phase *ret)
 	ret->is_frozen = r != -ENOENT;
 	if (r < 0)
 		ret->frozen = 0;
+	r = read_mark(MARK_SEALED, &ret->sealed);
+	ret->is_sealed = r != -ENOENT;
+	if (r < 0)
+		ret->sealed = 0;
 }
 
 void phase_moment(const struct Device *device, struct Moment *ret, void *phase)
@@ -68,6 +72,7 @@ void phase_moment(const struct Device *device, struct Moment *ret, void *phase)
 
 	ret->is_hot = phase_is_hot(marks, device->ino);
 	ret->is_frozen = device->ino > 0 && phase_is_frozen(marks, device->ino);
+	ret->is_sealed = device->ino > 0 && phase_is_sealed(marks, device);
 }
 
 static int write_mark(const char *name, ino_t latest)
@@ -121,4 +126,9 @@ int phase_start(ino_t latest)
 int phase_freeze(ino_t latest)
 {
 	return write_mark(MARK_FROZEN, latest);
+}
+
+int phase_seal(ino_t latest)
+{
+	return write_mark(MARK_SEALED, latest);
 }

@@ -7,9 +7,10 @@
 
 #include "match.h"
 
-/* The two marks that a boot has for a policy: the start, after which devices count as plugged, and
- * the freeze, from which until the machine starts again the policy does not change, nobody
- * authorizes by hand, and only rules with `after-freeze` admit devices.
+/* The marks that a boot has for a policy: the start, after which devices count as plugged; the
+ * freeze, from which until the machine starts again the policy does not change, nobody authorizes
+ * by hand, and only rules with `after-freeze` admit devices; and the seal, from which no device
+ * becomes authorized at all.
  *
  * Each is a file in /run/tdx-auth, so that it holds over restarts of the daemon and for tools
  * without it, and holds the inode number of the sysfs directory that was the latest then. Those
@@ -17,11 +18,11 @@
  * __kernfs_new_node(): counted up, with a generation above it), and so tell which devices came
  * later. */
 struct Phase {
-	bool is_started, is_frozen;
-	ino_t started, frozen; /* the latest device before each */
+	bool is_started, is_frozen, is_sealed;
+	ino_t started, frozen, sealed; /* the latest device before each */
 };
 
-/* Reads both marks. What cannot be read is taken for a mark before the first device. */
+/* Reads the marks. What cannot be read is taken for a mark before the first device. */
 void phase_read(struct Phase *ret);
 
 /* Whether the device of this inode number was plugged after the start. */
@@ -36,6 +37,13 @@ static inline bool phase_is_frozen(const struct Phase *phase, ino_t ino)
 	return phase->is_frozen && ino > phase->frozen;
 }
 
+/* Whether the device may not be given to drivers any more: it came after the seal, or is refused.
+ */
+static inline bool phase_is_sealed(const struct Phase *phase, const struct Device *device)
+{
+	return phase->is_sealed && (device->ino > phase->sealed || device->authorized == 0);
+}
+
 /* What a decision over the device goes by. One of a snapshot has no number and was there at start.
  */
 void phase_moment(const struct Device *device, struct Moment *ret, void *phase);
@@ -44,6 +52,7 @@ void phase_moment(const struct Device *device, struct Moment *ret, void *phase);
  * there. Returns 0 or a negative errno. */
 int phase_start(ino_t latest);
 int phase_freeze(ino_t latest);
+int phase_seal(ino_t latest);
 
 /* Makes /run/tdx-auth, where it is not there. Returns 0 or a negative errno. */
 int runtime_make_dir(void);

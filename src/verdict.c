@@ -95,6 +95,8 @@ static int judge(const struct Device *device, const struct Decision *decision, b
 			return explain(ret, source, "admits no more devices");
 		if (decision->by == DECIDED_BY_FREEZE)
 			return explain(ret, source, "admits none after the freeze");
+		if (decision->by == DECIDED_BY_SEAL)
+			return explain(ret, source, "nothing is authorized after the seal");
 		ret->why = TAKE_PTR(source);
 		return 0;
 	}

@@ -578,6 +578,27 @@ static void test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loade
 	stop(pid);
 }
 
+/* All devices came after this seal, too. */
+static void test_after_the_seal_no_rule_admits_a_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL, *keyboard = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\nrules:\n"
+			    "- { action: allow, match: { pci: {} }, after-freeze: true }\n"
+			    "- { action: allow, match: { usb: {} }, after-freeze: true }\n");
+	pid = testbed_start(bed, authd_main);
+	assert_int_equal(phase_seal(0), 0);
+	nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, nic, "add");
+	keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	testbed_uevent(bed, keyboard, "add");
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	expect_attr(bed, nic, "authorized", "0");
+	stop(pid);
+}
+
 static void test_a_device_of_usb_that_cannot_be_read_is_refused(void **state)
 {
 	struct Testbed *bed = *state;
@@ -838,6 +859,7 @@ int main(void)
 		DAEMON_TEST(test_a_rule_without_the_devices_it_needs_is_reported),
 		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
+		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),
 		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),
 		DAEMON_TEST(test_a_device_that_cannot_be_read_is_refused_until_it_can),

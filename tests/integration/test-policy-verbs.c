@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 
 #include "authctl.h"
+#include "names.h"
 #include "test.h"
 #include "testbed.h"
 
@@ -727,6 +728,34 @@ static void test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied(void
 	assert_int_equal(run(NULL, NULL, "deny", "0000:00:01.0"), EXIT_DONE);
 }
 
+static void test_the_seal_is_the_kernels_lock_as_well(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *lock = NULL, *err = NULL, *out = NULL;
+
+	testbed_mode(bed, "enforce");
+	testbed_add_file(bed, SYSFS_AUTHORIZATION "/lock", "0\n");
+	testbed_policy(bed, "version: 1\nrules:\n- { action: allow, match: { pci: {} } }\n");
+	assert_int_equal(run(NULL, &err, "seal"), EXIT_DONE);
+	assert_string_equal(err, "");
+	lock = testbed_attr(bed, SYSFS_AUTHORIZATION, "lock");
+	assert_string_equal(lock, "1");
+	assert_int_equal(run(NULL, NULL, "authorize", "0000:00:01.0"), EXIT_REFUSED);
+	assert_int_equal(run(NULL, NULL, "apply", "--policy", bed->policy), EXIT_REFUSED);
+	assert_int_equal(run(&out, NULL, "explain", nic, "--policy", bed->policy), EXIT_DONE);
+	expect_in(out, "fits, but nothing is authorized after the seal\n");
+}
+
+static void test_a_seal_without_the_kernels_lock_says_so(void **state)
+{
+	_cleanup_free_ char *err = NULL;
+
+	(void)state;
+	assert_int_equal(run(NULL, &err, "seal"), EXIT_DONE);
+	expect_in(err, "this kernel has no lock");
+}
+
 #define VERB_TEST(f) cmocka_unit_test_setup_teardown(f, testbed_setup, testbed_teardown)
 
 int main(void)
@@ -766,6 +795,8 @@ int main(void)
 		VERB_TEST(test_a_root_that_is_not_there_is_no_policy),
 		VERB_TEST(test_diff_says_what_came_what_went_and_what_changed),
 		VERB_TEST(test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied),
+		VERB_TEST(test_the_seal_is_the_kernels_lock_as_well),
+		VERB_TEST(test_a_seal_without_the_kernels_lock_says_so),
 	};
 
 	return RUN_TESTS("policy-verbs", tests);

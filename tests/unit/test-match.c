@@ -2,6 +2,7 @@
 #include "decide.h"
 #include "enforce.h"
 #include "hardened.h"
+#include "phase.h"
 #include "policy-of.h"
 #include "verdict.h"
 
@@ -285,6 +286,35 @@ static void test_after_the_freeze_only_rules_that_say_so_admit(void **state)
 	/* what no rule speaks of: the built-in list admits no more either */
 	device.ids[ID_VENDOR] = 4;
 	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_FREEZE), ACTION_DENY);
+}
+
+static void test_after_the_seal_nothing_is_given(void **state)
+{
+	_cleanup_policy_ struct Policy *policy = policy_of(
+		"version: 1\nrules:\n"
+		"- { action: allow, match: { pci: { vendor: 0x1 } }, after-freeze: true }\n"
+		"- { action: remove, match: { pci: { vendor: 0x2 } } }\n");
+	const struct Phase phase = {.is_sealed = true, .sealed = 9};
+	struct Moment moment = {.is_frozen = true, .is_sealed = true};
+	struct Device device = pci(1, 2, 3);
+
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_SEAL), ACTION_DENY);
+	device.ids[ID_VENDOR] = 2;
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_RULE), ACTION_REMOVE);
+	device.ids[ID_VENDOR] = 3;
+	moment.is_frozen = false;
+	assert_int_equal(action_at(policy, &device, &moment, DECIDED_BY_SEAL), ACTION_DENY);
+	/* what was authorized before is not touched, nor what nobody can refuse */
+	device.ino = 9;
+	device.authorized = 1;
+	assert_false(phase_is_sealed(&phase, &device));
+	device.authorized = -1;
+	assert_false(phase_is_sealed(&phase, &device));
+	device.authorized = 0;
+	assert_true(phase_is_sealed(&phase, &device));
+	device.authorized = 1;
+	device.ino = 10;
+	assert_true(phase_is_sealed(&phase, &device));
 }
 
 static bool speaks_of_usb(const char *text)
@@ -639,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_when_is_part_of_what_must_fit),
 		cmocka_unit_test(test_over_its_count_a_rule_takes_away),
 		cmocka_unit_test(test_after_the_freeze_only_rules_that_say_so_admit),
+		cmocka_unit_test(test_after_the_seal_nothing_is_given),
 		cmocka_unit_test(test_a_policy_speaks_of_what_its_rules_and_defaults_can_fit),
 		cmocka_unit_test(test_what_is_exempt_takes_no_room_of_a_rule),
 		cmocka_unit_test(test_first_rule_that_matches_wins),

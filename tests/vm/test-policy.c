@@ -136,6 +136,36 @@ static void test_after_the_freeze_only_marked_rules_admit(void **state)
 	expect_driver(vm, device, "");
 }
 
+#define LISTED_NICS "grep -lx 0x1041 /sys/bus/pci/devices/*/device"
+
+/* Not by the kernel's own list either, nor by root's hand. */
+static void test_after_the_seal_nothing_becomes_authorized(void **state)
+{
+	struct vm *vm = up(state);
+	_cleanup_free_ char *before = vm_plug_pci(vm, NIC_DEVICE, NIC), *device = NULL;
+
+	load(vm, ", after-freeze: true");
+	vm_expect_soon(vm, "[ -e %s/driver ]", before);
+	vm_expect(vm, 0, "tdx-authctl seal");
+	vm_expect_output(vm, "1", "cat /sys/kernel/device_authorization/lock");
+	device = plug(vm, "e1000e,id=nic2,bus=rp2,romfile=", before);
+	vm_plug(vm, "virtio-net-pci,id=nic3,bus=rp3,romfile=");
+	vm_expect_soon(vm, "[ $(" LISTED_NICS " | wc -l) = 2 ]");
+	vm_expect(vm, 0, "udevadm settle");
+	vm_expect(vm, 0, "! echo 1 > %s/authorized", device);
+	vm_expect(vm, 0, "systemctl restart tdx-authd && " IS_UP);
+	expect_driver(vm, device, "");
+	vm_expect_output(vm, "1",
+			 "for d in $(" LISTED_NICS
+			 "); do ls -d ${d%%/*}/driver 2>/dev/null; done | wc -l");
+	expect_driver(vm, before, "e1000e");
+	vm_expect(vm, 0, "tdx-authctl explain pci:$(basename %s) | grep 'after the seal'", device);
+	/* taking away still works, and is not taken back */
+	vm_expect(vm, 0, "tdx-authctl deny pci:$(basename %s)", before);
+	expect_driver(vm, before, "");
+	vm_expect(vm, 3, "tdx-authctl authorize pci:$(basename %s)", before);
+}
+
 static void restart(struct vm *vm, const char *how)
 {
 	vm_expect(vm, 0, "systemctl %s tdx-authd", how);
@@ -254,6 +284,7 @@ int main(void)
 		vm_test(test_decision_by_hand_outlives_a_reload_and_is_shown),
 		vm_test(test_device_that_leaves_makes_room),
 		vm_test(test_after_the_freeze_only_marked_rules_admit),
+		vm_test(test_after_the_seal_nothing_becomes_authorized),
 		vm_test(test_restart_takes_no_device_for_there_at_start_that_was_plugged),
 		vm_test(test_restart_leaves_a_count_to_those_that_came_first),
 		vm_test(test_policy_that_refuses_the_root_disk_is_not_loaded),

@@ -80,6 +80,8 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	known->is_decided = true;
 	known->is_unrefused = false;
 	release(registry, known);
+	known->bus = device->bus;
+	known->action = decision->action;
 	known->rule = decision->rule;
 	known->by = decision->by;
 	known->is_stale = false;

@@ -27,6 +27,8 @@ struct Known {
 	bool is_by_hand;		    /* somebody else decided over it */
 	bool is_written;		    /* a write is on its way to it */
 	bool is_noted;			    /* state.h: it is written down as it is */
+	enum Bus bus; /* of the device, and what is wanted of it, valid once it is decided */
+	enum Action action;
 	enum DecidedBy by;
 	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
 };

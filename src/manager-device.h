@@ -27,6 +27,12 @@ struct Manager {
 	bool has_unrefused; /* a device could not be refused, and may be once another one is */
 	struct Phase phase;
 	struct ManagerCounts counts;
+	unsigned loads;	     /* of a policy */
+	int64_t loaded_usec; /* CLOCK_REALTIME */
+	sd_event_source *metrics_timer;
+	uint64_t metrics_due;		     /* CLOCK_MONOTONIC, in microseconds */
+	struct ManagerCounts counts_written; /* what the metrics say */
+	bool is_metrics_broken;		     /* they could not be written, which was said */
 };
 
 /* The one handler, for a device found by a scan and for one that an event told of: reads it,

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "manager-device.h"
 #include "manager-usb.h"
+#include "metrics.h"
 #include "names.h"
 #include "protection.h"
 #include "record.h"
@@ -120,7 +121,7 @@ int manager_apply(struct Manager *m)
 	return r;
 }
 
-/* --- events --- */
+/* --- what others are told --- */
 
 static void notify_status(struct Manager *m)
 {
@@ -128,12 +129,74 @@ static void notify_status(struct Manager *m)
 	(void)sd_notifyf(
 		0,
 		"STATUS=%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
-		"%u left as they were, %u failed, %u beyond this kernel%s",
+		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times%s",
 		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
 		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
-		m->counts.unsupported,
+		m->counts.unsupported, m->counts.overflows,
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
+
+#define METRICS_PAUSE_USEC (1000 * UINT64_C(1000))  /* between two, however much happens */
+#define METRICS_IDLE_USEC (60 * METRICS_PAUSE_USEC) /* the same where nothing does */
+
+static void fill_metrics(const struct Manager *m, struct Metrics *ret)
+{
+	*ret = (struct Metrics){
+		.authorized = m->counts.authorized,
+		.refused = m->counts.refused,
+		.returned = m->counts.returned,
+		.failed = m->counts.failed,
+		.unsupported = m->counts.unsupported,
+		.overflows = m->counts.overflows,
+		.rules = policy_n_rules(m->policy),
+		.missing_rules = m->counts.missing,
+		.loads = m->loads,
+		.loaded_usec = m->loaded_usec,
+		.policy_refused = m->options.remark,
+		.frozen = m->phase.is_frozen,
+		.sealed = m->phase.is_sealed,
+	};
+	for (const struct Known *known = m->registry.first; known; known = known->next)
+		if (known->is_decided && known->by != DECIDED_BY_EXEMPTION)
+			ret->devices[known->bus][known->action]++;
+}
+
+static void write_metrics(struct Manager *m)
+{
+	struct Metrics metrics;
+	int r;
+
+	phase_read(&m->phase);
+	fill_metrics(m, &metrics);
+	m->counts_written = m->counts;
+	r = metrics_write(&metrics);
+	if (r < 0 && !m->is_metrics_broken)
+		log_warning("cannot write " RUNTIME_DIR "/" METRICS_FILE ": %s", strerror(-r));
+	m->is_metrics_broken = r < 0;
+}
+
+/* Has them written then, unless they are to be sooner. */
+static void schedule_metrics(struct Manager *m, uint64_t usec)
+{
+	if (!m->metrics_timer || m->metrics_due <= usec)
+		return;
+	m->metrics_due = usec;
+	(void)sd_event_source_set_time(m->metrics_timer, usec);
+	(void)sd_event_source_set_enabled(m->metrics_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_metrics_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	notify_status(m);
+	write_metrics(m);
+	m->metrics_due = UINT64_MAX;
+	schedule_metrics(m, now_usec() + METRICS_IDLE_USEC);
+	return 0;
+}
+
+/* --- events --- */
 
 static void handle_event(struct Manager *m, struct udev_device *event)
 {
@@ -168,6 +231,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 			continue;
 		}
 		if (errno == ENOBUFS) {
+			m->counts.overflows++;
 			log_warning("events were lost; looking at every device again");
 			(void)scan(m);
 		}
@@ -182,6 +246,8 @@ static int on_end_of_turn(sd_event_source *source, void *userdata)
 	struct Manager *m = userdata;
 
 	state_flush(&m->state, &m->registry);
+	if (memcmp(&m->counts, &m->counts_written, sizeof(m->counts)) != 0)
+		schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
 	return 0;
 }
 
@@ -216,6 +282,21 @@ static void mark_start(struct Manager *m)
 			strerror(-r));
 }
 
+/* Until a signal comes. */
+static int serve(struct Manager *m)
+{
+	int r;
+
+	check_minimum(m);
+	write_metrics(m);
+	(void)sd_notify(0, "READY=1");
+	notify_status(m);
+	m->metrics_due = now_usec() + METRICS_IDLE_USEC;
+	r = sd_event_add_time(m->event, &m->metrics_timer, CLOCK_MONOTONIC, m->metrics_due, 0,
+			      on_metrics_due, m);
+	return r < 0 ? r : sd_event_loop(m->event);
+}
+
 int manager_run(struct Manager *m)
 {
 	int r = start_following(m);
@@ -239,11 +320,8 @@ int manager_run(struct Manager *m)
 	m->is_started = true;
 	if (r >= 0)
 		mark_start(m);
-	if (r >= 0) {
-		(void)sd_notify(0, "READY=1");
-		notify_status(m);
-		r = sd_event_loop(m->event);
-	}
+	if (r >= 0)
+		r = serve(m);
 	(void)sd_notify(0, "STOPPING=1");
 	if (r < 0)
 		log_error("the event loop failed: %s", strerror(-r));
@@ -283,6 +361,15 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void note_load(struct Manager *m)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	m->loaded_usec = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	m->loads++;
+}
+
 /* Takes over @policy, also on failure. */
 static int set_policy(struct Manager *m, struct Policy *policy)
 {
@@ -294,6 +381,7 @@ static int set_policy(struct Manager *m, struct Policy *policy)
 	}
 	policy_unref(m->policy);
 	m->policy = policy;
+	note_load(m);
 	(void)malloc_trim(0); /* two policies were there for a moment; one stays */
 	return 0;
 }
@@ -339,6 +427,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	reload(m);
 	(void)sd_notify(0, "READY=1");
 	notify_status(m);
+	schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
 	return 0;
 }
 
@@ -382,6 +471,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	m->policy = policy;
 	if (registry_set_policy(&m->registry, policy) < 0)
 		return -ENOMEM;
+	note_load(m);
 	m->audit = kernel_mode() == PROTECTION_AUDIT;
 	r = start(m);
 	if (r < 0) {
@@ -403,6 +493,7 @@ void manager_free(struct Manager *m)
 	registry_done(&m->registry);
 	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);
+	sd_event_source_unref(m->metrics_timer);
 	sd_event_unref(m->event);
 	policy_unref(m->policy);
 	free(m);

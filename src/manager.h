@@ -37,6 +37,7 @@ struct ManagerCounts {
 	unsigned failed;      /* not as wanted: an error was logged */
 	unsigned unsupported; /* the kernel has no means: a warning was logged */
 	unsigned missing;     /* rules that admit fewer devices than they need */
+	unsigned overflows;   /* times that events were lost */
 };
 
 /* Blocks SIGCHLD, SIGTERM and SIGINT, ignores SIGPIPE, starts the workers, and takes over @policy,

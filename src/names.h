@@ -33,6 +33,7 @@
 #define MARK_FROZEN "frozen"
 #define MARK_SEALED "sealed"
 #define STATE_FILE "state"
+#define METRICS_FILE "metrics.prom"
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */

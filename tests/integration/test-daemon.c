@@ -578,6 +578,53 @@ static void test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loade
 	stop(pid);
 }
 
+static char *read_metrics(struct Testbed *bed)
+{
+	_cleanup_free_ char *path = NULL;
+	char *text = NULL;
+
+	assert_true(asprintf(&path, "%s/metrics.prom", bed->runtime_dir) > 0);
+	return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
+}
+
+static void wait_for_metric(struct Testbed *bed, const char *line)
+{
+	_cleanup_free_ char *text = NULL;
+
+	for (int i = 0; i < 100; i++) {
+		free(TAKE_PTR(text));
+		text = read_metrics(bed);
+		if (text && strstr(text, line))
+			return;
+		g_usleep(100000);
+	}
+	fail_msg("no \"%s\" in the metrics:\n%s", line, text ? text : "none");
+}
+
+static void test_the_metrics_tell_what_became_of_devices(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *keyboard = NULL, *text = NULL;
+	pid_t pid = start(bed);
+
+	text = read_metrics(bed); /* from the start on */
+	assert_non_null(text);
+	wait_for_metric(bed, "tdx_auth_devices{bus=\"pci\",verdict=\"allow\"} 1\n");
+	wait_for_metric(bed, "tdx_auth_authorizations_total 1\n");
+	keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	testbed_uevent(bed, keyboard, "add");
+	wait_for_metric(bed, "tdx_auth_devices{bus=\"usb\",verdict=\"deny\"} 1\n");
+	wait_for_metric(bed, "tdx_auth_refusals_total 1\n");
+	wait_for_metric(bed, "tdx_auth_policy_generation 1\n");
+	reload(bed, pid, "version: 1\nrules: x\n");
+	wait_for_metric(bed, "tdx_auth_policy_refused 1\n");
+	reload(bed, pid, allow_nic);
+	wait_for_metric(bed, "tdx_auth_policy_generation 2\n");
+	wait_for_metric(bed, "tdx_auth_policy_refused 0\n");
+	stop(pid);
+}
+
 /* All devices came after this seal, too. */
 static void test_after_the_seal_no_rule_admits_a_device(void **state)
 {
@@ -859,6 +906,7 @@ int main(void)
 		DAEMON_TEST(test_a_rule_without_the_devices_it_needs_is_reported),
 		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
+		DAEMON_TEST(test_the_metrics_tell_what_became_of_devices),
 		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),
 		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),

@@ -26,7 +26,12 @@ static bool has_ids(const struct Device *device)
  * driver has one: lint.c. drivers/base/platform.c, platform_match(); drivers/acpi/bus.c. */
 static bool has_modalias(const struct Device *device)
 {
-	return !isempty(device->modalias) && !strstr(device->modalias, "of:");
+	const char *modalias = device->modalias;
+
+	if (!modalias || strstr(modalias, "\nof:"))
+		return false;
+	return startswith(modalias, "acpi:") ||
+	       (device->bus == BUS_PLATFORM && startswith(modalias, "platform:"));
 }
 
 /* The end of a modalias that tells what the device says it is as a whole, of which its interfaces
@@ -34,17 +39,20 @@ static bool has_modalias(const struct Device *device)
  * usb_match_device()). NULL where there is none. */
 static const char *class_of_usb(const struct Device *device)
 {
-	static const char form[] = "dcXXdscXXdpXX";
-	size_t len = device->modalias ? strlen(device->modalias) : 0;
-	const char *class;
+	static const char form[] = "XXXXdcXXdscXXdpXX"; /* the revision is the first */
+	const char *rest;
+	char ids[32];
 
-	if (len < strlen(form))
+	(void)snprintf(ids, sizeof(ids), "usb:v%04Xp%04Xd", device->ids[ID_VENDOR],
+		       device->ids[ID_DEVICE]);
+	rest = device->modalias ? startswith(device->modalias, ids) : NULL;
+	if (!rest || strlen(rest) != strlen(form))
 		return NULL;
-	class = device->modalias + len - strlen(form);
 	for (size_t i = 0; form[i]; i++)
-		if (form[i] == 'X' ? !isxdigit((unsigned char)class[i]) : class[i] != form[i])
+		if (form[i] == 'X' ? !isxdigit((unsigned char)rest[i]) || islower(rest[i])
+				   : rest[i] != form[i])
 			return NULL;
-	return class;
+	return rest + strlen("XXXX");
 }
 
 /* Whether it has ids, all of which may be named. On pnp a rule cannot name a list of several as
@@ -126,7 +134,9 @@ const char *rule_obstacle(const struct Device *device)
 	if (!driver_name_valid(device->driver))
 		return "a rule cannot name their drivers";
 	if (!is_identified(device))
-		return "they show nothing that identifies them";
+		return bus_info[device->bus].listed_key
+			       ? "a rule cannot name all that they go by, and nothing else"
+			       : "they show nothing that identifies them";
 	return is_writable(device) ? NULL
 				   : "what they call themselves is more than printable ASCII";
 }
@@ -180,6 +190,18 @@ static void write_listed_id(FILE *file, enum Bus bus, const char *id, size_t len
 	write_literal(file, copy ? copy : "");
 }
 
+/* Whether the list has the id at @id already before that. */
+static bool is_repeated(const struct Device *device, const char *id, size_t len)
+{
+	const char *pos = NULL, *other;
+	size_t other_len;
+
+	while ((other = device_next_listed_id(device, &pos, &other_len)) && other != id)
+		if (other_len == len && strncmp(other, id, len) == 0)
+			return true;
+	return false;
+}
+
 static void write_listed(FILE *file, const struct Device *device)
 {
 	const char *pos = NULL, *id, *separator = "";
@@ -187,6 +209,8 @@ static void write_listed(FILE *file, const struct Device *device)
 
 	(void)fprintf(file, "%s: [", bus_info[device->bus].listed_key);
 	while ((id = device_next_listed_id(device, &pos, &len))) {
+		if (is_repeated(device, id, len))
+			continue;
 		(void)fputs(separator, file);
 		write_listed_id(file, device->bus, id, len);
 		separator = ", ";
@@ -231,7 +255,7 @@ static int write_interfaces(FILE *file, const struct Device *device)
 static void write_modalias(FILE *file, const struct Device *device)
 {
 	if (device->bus == BUS_USB) {
-		(void)fprintf(file, ", modalias: \"usb:v%04Xp%04Xd*%s*\"", device->ids[ID_VENDOR],
+		(void)fprintf(file, ", modalias: \"usb:v%04Xp%04Xd*%s\"", device->ids[ID_VENDOR],
 			      device->ids[ID_DEVICE], class_of_usb(device));
 	} else if (names_modalias(device->bus)) {
 		(void)fputs(", modalias: ", file);

@@ -71,9 +71,10 @@ static const char *kernels_reason(const struct Device *device)
 	}
 	if (device->bus == BUS_PLATFORM && device->authorized_by == _ORIGIN_INVALID)
 		return "without the kernel series they may be the kernel's own";
-	/* a kernel that says it does not know them goes by a list of its own */
+	/* a kernel that says it does not know them goes by a list of its own; of firmware's devices
+	 * ours does not tell the driver */
 	if (device->authorized_by == ORIGIN_DEFAULT || !hardened_find(device, &driver) ||
-	    (driver && !streq(driver, device->driver)))
+	    (driver ? !streq(driver, device->driver) : bus_info[device->bus].listed_key != NULL))
 		return NULL;
 	return "they are on tdx-auth's list of hardened devices";
 }
@@ -259,6 +260,7 @@ static int write_groups(FILE *file, const struct Draft *draft)
 /* --- what gets no rule --- */
 
 #define COMMENT_WIDTH 96
+#define REASONS_MAX 32 /* more than there are */
 
 /* Writes the names of the devices that are left out for @reason, as many in a line as there is room
  * for. */
@@ -288,14 +290,20 @@ static void write_names(FILE *file, const struct Draft *draft, const char *reaso
 /* What gets no rule is told, by reasons, as silence could be taken for a rule. */
 static void write_left_out(FILE *file, const struct Draft *draft)
 {
+	const char *told[REASONS_MAX];
+	size_t n = 0;
+
 	for (size_t i = 0; i < draft->view->inventory.n; i++) {
 		const char *reason = draft->reasons[i];
-		bool is_first = reason;
+		size_t j = 0;
 
-		for (size_t j = 0; is_first && j < i; j++)
-			is_first = !streq_or_null(draft->reasons[j], reason);
-		if (!is_first)
+		if (!reason)
 			continue;
+		while (j < n && !streq(told[j], reason))
+			j++;
+		if (j < n || n == REASONS_MAX)
+			continue;
+		told[n++] = reason;
 		(void)fprintf(file, "# No rules for these: %s.\n", reason);
 		write_names(file, draft, reason);
 	}

@@ -148,7 +148,7 @@ int policy_generate_json(const struct View *view, struct json_object **ret)
 		r = text_to_json(text, size, ret);
 	if (r < 0)
 		return r;
-	if (json_text_size(*ret) <= PARSE_SIZE_MAX)
+	if (json_text_size(*ret) < PARSE_SIZE_MAX) /* with the end of its line */
 		return 0;
 	(void)json_object_put(*ret);
 	return -EFBIG;

@@ -64,15 +64,15 @@ static int read_devices(struct View *view, const struct Options *options, const 
 }
 
 /* Whether the snapshot of @file says which devices have the attribute. */
-static bool holds(const struct View *view, const char *file, const char *name)
+static bool holds(const struct View *view, const char *file, const char *name,
+		  const char *wanted_by)
 {
 	_cleanup_free_ char *safe = NULL;
 
 	if (needs_has(&view->inventory.held, name))
 		return true;
 	safe = escape_text(name);
-	log_error("%s: does not hold \"%s\", which the policy asks for; make it with this policy",
-		  file, safe ? safe : "?");
+	log_error("%s: does not hold \"%s\", which %s", file, safe ? safe : "?", wanted_by);
 	return false;
 }
 
@@ -81,7 +81,7 @@ static bool holds_all_texts(const struct View *view, const char *file)
 {
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		for (const char *const *text = bus_info[bus].texts; *text; text++)
-			if (!holds(view, file, *text))
+			if (!holds(view, file, *text, "rules go by; make it anew"))
 				return false;
 	return true;
 }
@@ -108,7 +108,8 @@ static int check_snapshot(const struct View *view, const char *file)
 	const struct Vector *asked = &view->policy->needs.attributes;
 
 	for (size_t i = 0; i < asked->n; i++)
-		if (!holds(view, file, string_at(asked, i)))
+		if (!holds(view, file, string_at(asked, i),
+			   "the policy asks for; make it with this policy"))
 			return -EINVAL;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
@@ -317,15 +318,72 @@ static int exit_status(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* A child that dies with the test, and whose end does not run the test's own atexit() handlers. */
-_Noreturn static void run_child(int (*program)(int, char **), int argc, char **argv)
+/* --- programs --- */
+
+/* Where a program is, as its distance from testbed_run(): which one a process of this test is. */
+#define PROGRAM_VARIABLE "TESTBED_PROGRAM"
+
+static char this_test[PATH_MAX];
+
+/* The end of a program does not run the test's own atexit() handlers. */
+__attribute__((constructor)) static void become_program(int argc, char **argv)
 {
+	const char *distance = getenv(PROGRAM_VARIABLE);
+	int (*program)(int, char **);
+	uintptr_t address;
 	int status;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!distance) {
+		if (readlink("/proc/self/exe", this_test, sizeof(this_test) - 1) < 0)
+			abort();
+		return;
+	}
+	address = (uintptr_t)testbed_run + (uintptr_t)strtoull(distance, NULL, 10);
+	memcpy(&program, &address, sizeof(program));
+	(void)unsetenv(PROGRAM_VARIABLE);
 	status = program(argc, argv);
 	(void)fflush(NULL);
 	_exit(status);
+}
+
+/* A variable more for the environment of another process, whose list the caller frees. */
+static char **environ_with(char *variable)
+{
+	size_t n = 0;
+	char **list;
+
+	while (environ[n])
+		n++;
+	list = calloc(n + 2, sizeof(char *));
+	assert_non_null(list);
+	memcpy(list, environ, n * sizeof(char *));
+	list[n] = variable;
+	return list;
+}
+
+/* Starts a process that dies with the test, with @out and @err for its output. It is this test's
+ * own executable anew, as a child without that could wait for ever for locks that other threads
+ * held, umockdev's and ASan's. Descriptors of the test are not its. */
+static pid_t start_child(int (*program)(int, char **), char **argv, int out, int err)
+{
+	_cleanup_free_ char *variable = NULL;
+	_cleanup_free_ char **list = NULL;
+	pid_t pid;
+
+	assert_true(asprintf(&variable, PROGRAM_VARIABLE "=%llu",
+			     (unsigned long long)((uintptr_t)program - (uintptr_t)testbed_run)) >
+		    0);
+	list = environ_with(variable);
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)dup2(out, STDOUT_FILENO);
+	(void)dup2(err, STDERR_FILENO);
+	(void)execve(this_test, argv, list);
+	_exit(EXIT_FAILURE);
 }
 
 int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ...)
@@ -340,14 +398,7 @@ int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ..
 	while (argc < MAX_WORDS - 1 && (argv[argc] = va_arg(ap, char *)))
 		argc++;
 	va_end(ap);
-	(void)fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		(void)dup2(out, STDOUT_FILENO);
-		(void)dup2(err, STDERR_FILENO);
-		run_child(program, argc, argv);
-	}
+	pid = start_child(program, argv, out, err);
 	status = exit_status(pid);
 	if (ret_out)
 		*ret_out = read_all(out);
@@ -405,22 +456,16 @@ char *testbed_log(struct Testbed *bed)
 	return text;
 }
 
-/* @fd is the other end of its socket for sd_notify(3), which is called @name. */
-static pid_t start_program(struct Testbed *bed, int (*program)(int, char **), int fd,
-			   const char *name)
+/* @name is of its socket for sd_notify(3). */
+static pid_t start_program(struct Testbed *bed, int (*program)(int, char **), const char *name)
 {
 	char *argv[] = {(char *)"daemon", (char *)"--policy", bed->policy, NULL};
 	pid_t pid;
 
-	(void)fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid > 0)
-		return pid;
-	(void)close(fd); /* or it would wait for itself once nobody reads there */
-	(void)setenv("NOTIFY_SOCKET", name, 1);
-	(void)dup2(bed->log, STDERR_FILENO);
-	run_child(program, 3, argv);
+	assert_int_equal(setenv("NOTIFY_SOCKET", name, 1), 0);
+	pid = start_child(program, argv, STDOUT_FILENO, bed->log);
+	(void)unsetenv("NOTIFY_SOCKET");
+	return pid;
 }
 
 pid_t testbed_start_at_once(struct Testbed *bed, int (*program)(int, char **))
@@ -428,14 +473,14 @@ pid_t testbed_start_at_once(struct Testbed *bed, int (*program)(int, char **))
 	char name[128];
 	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
 
-	return start_program(bed, program, fd, name);
+	return start_program(bed, program, name);
 }
 
 pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **))
 {
 	char name[128];
 	_cleanup_close_ int fd = notify_socket(name, sizeof(name));
-	pid_t pid = start_program(bed, program, fd, name);
+	pid_t pid = start_program(bed, program, name);
 
 	if (!await_ready(fd)) {
 		(void)kill(pid, SIGKILL);

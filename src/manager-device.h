@@ -18,6 +18,7 @@ struct Manager {
 	struct udev_monitor *monitor;
 	struct Registry registry;
 	struct State state;
+	int clock_fd; /* timerfd_create(2); -1: none */
 	struct Pending *first_pending;
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -251,6 +252,49 @@ static int on_end_of_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+/* --- sleep --- */
+
+/* A timer that never ends, but is cancelled when the clock is set, which a resume does, too
+ * (timerfd_create(2); fs/timerfd.c, timerfd_resume()). Returns 0 or a negative errno. */
+static int arm_clock(int fd)
+{
+	const struct itimerspec never = {.it_value = {.tv_sec = INT64_MAX}};
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Devices may be others than before, and may have lost what was written to them. */
+static int on_clock(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct Manager *m = userdata;
+	uint64_t expired;
+
+	if (read(fd, &expired, sizeof(expired)) >= 0 || errno != ECANCELED)
+		return 0;
+	if (arm_clock(fd) < 0)
+		log_warning("cannot tell any more when the machine sleeps: %m");
+	log_info("the machine slept, or its clock was set; looking at every device again");
+	for (struct Known *known = m->registry.first; known; known = known->next)
+		known->is_stale = true;
+	(void)scan(m);
+	return 0;
+}
+
+/* Without it, events tell of what a resume changes, if the kernel does. */
+static void watch_sleep(struct Manager *m)
+{
+	int r;
+
+	m->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	r = m->clock_fd < 0 ? -errno : arm_clock(m->clock_fd);
+	if (r >= 0)
+		r = sd_event_add_io(m->event, NULL, m->clock_fd, EPOLLIN, on_clock, m);
+	if (r < 0)
+		log_warning("cannot tell when the machine sleeps: %s", strerror(-r));
+}
+
 static int start_following(struct Manager *m)
 {
 	int r = udev_kernel_monitor_new(m->udev, &m->monitor);
@@ -263,6 +307,8 @@ static int start_following(struct Manager *m)
 			    m);
 	if (r >= 0)
 		r = sd_event_add_post(m->event, NULL, on_end_of_turn, m);
+	if (r >= 0)
+		watch_sleep(m);
 	if (r >= 0)
 		r = sd_event_set_watchdog(m->event, true);
 	if (r < 0)
@@ -468,6 +514,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	}
 	m->options = *options;
 	m->state = STATE_CLOSED;
+	m->clock_fd = -1;
 	m->policy = policy;
 	if (registry_set_policy(&m->registry, policy) < 0)
 		return -ENOMEM;
@@ -495,6 +542,8 @@ void manager_free(struct Manager *m)
 	udev_unref(m->udev);
 	sd_event_source_unref(m->metrics_timer);
 	sd_event_unref(m->event);
+	if (m->clock_fd >= 0)
+		(void)close(m->clock_fd);
 	policy_unref(m->policy);
 	free(m);
 }

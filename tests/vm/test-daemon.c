@@ -138,6 +138,31 @@ static void test_a_usb_device_has_no_driver_before_the_decision(void **state)
 	free(xhci);
 }
 
+/* Each of them is still as the policy wants it then, or as it was decided by hand. */
+static void test_a_machine_that_slept_is_looked_at_again(void **state)
+{
+	static const char *const ways[] = {"", "date -s '+1 hour'"};
+	struct vm *vm = up(state, ALLOW_NIC);
+	_cleanup_free_ char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+	vm_expect(vm, 0, "tdx-authctl deny pci:$(basename %s)", device);
+	for (size_t i = 0; i < ELEMENTSOF(ways); i++) {
+		if (*ways[i])
+			vm_expect(vm, 0, "%s", ways[i]);
+		else
+			assert_int_equal(vm_suspend(vm, 2500), 0); /* the RTC has seconds */
+		vm_expect_soon(vm,
+			       "[ $(journalctl -u tdx-authd | grep -c 'the machine slept') = %zu ]",
+			       i + 1);
+		vm_expect_soon(vm,
+			       "[ $(journalctl -u tdx-authd | grep -c 'stays refused, as decided "
+			       "earlier') = %zu ]",
+			       i + 1);
+		expect_state(vm, device, "0", "");
+	}
+}
+
 /* Where a decision by hand changes nothing it is one all the same, and a restart keeps it. */
 static void test_decision_by_hand_is_on_record_even_where_it_changes_nothing(void **state)
 {
@@ -358,6 +383,7 @@ int main(void)
 		vm_test(test_device_that_was_there_before_the_daemon_is_authorized),
 		vm_test(test_authctl_authorizes_and_denies_by_hand),
 		vm_test(test_a_usb_device_has_no_driver_before_the_decision),
+		vm_test(test_a_machine_that_slept_is_looked_at_again),
 		vm_test(test_decision_by_hand_is_on_record_even_where_it_changes_nothing),
 		vm_test(test_apply_lifts_a_restriction_that_the_policy_no_longer_makes),
 		vm_test(test_killed_daemon_comes_back_and_changes_nothing),

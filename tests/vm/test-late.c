@@ -93,7 +93,7 @@ static struct sights look(void **state, enum moment moment, bool sleeps)
 	if (moment == EARLY)
 		wait_for_drivers(vm, &s);
 	if (sleeps)
-		assert_int_equal(vm_suspend(vm), 0);
+		assert_int_equal(vm_suspend(vm, 0), 0);
 	for (size_t i = 0; moment == LATE && i <= N; i++) {
 		vm_expect_output(vm, "0", "cat %s/authorized", s.paths[i]);
 		/* where there is a port above: to be reset while blocked makes no difference */

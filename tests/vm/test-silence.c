@@ -216,7 +216,7 @@ static void test_sleep_and_reset_only_keep_the_state_of_blocked_devices(void **s
 	expect_only_kept(&s, now);
 
 	now = vm_trace_now(s.vm);
-	assert_int_equal(vm_suspend(s.vm), 0);
+	assert_int_equal(vm_suspend(s.vm, 0), 0);
 	assert_int_not_equal(vm_count(s.vm, now, &s.devices[CROWD]).config, 0);
 	expect_only_kept(&s, now);
 

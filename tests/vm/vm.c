@@ -280,7 +280,7 @@ int vm_device_del(struct vm *vm, const char *id)
 	return qmp_wait_deleted(vm->qmp, id, deadline);
 }
 
-int vm_suspend(struct vm *vm)
+int vm_suspend(struct vm *vm, int msec)
 {
 	_cleanup_free_ char *output = NULL;
 	size_t size;
@@ -289,6 +289,8 @@ int vm_suspend(struct vm *vm)
 	r = guest_send(vm->agent, "echo mem > /sys/power/state", VM_COMMAND_MS);
 	if (r >= 0)
 		r = qmp_wait_event(vm->qmp, "SUSPEND", deadline_in(VM_COMMAND_MS));
+	if (r >= 0)
+		(void)poll(NULL, 0, msec);
 	if (r >= 0)
 		r = qmp_execute(vm->qmp, "system_wakeup", NULL, deadline_in(QMP_MS));
 	if (r >= 0)

@@ -86,9 +86,9 @@ int vm_device_add(struct vm *vm, const char *device);
 /* Asks the guest to let go of the device and waits until it did. */
 int vm_device_del(struct vm *vm, const char *id);
 
-/* Suspends the guest to RAM and wakes it up, once it sleeps. Returns what "echo mem >
- * /sys/power/state" did, like vm_run(). */
-int vm_suspend(struct vm *vm);
+/* Suspends the guest to RAM and wakes it up, once it sleeps and @msec milliseconds later. Returns
+ * what "echo mem > /sys/power/state" did, like vm_run(). */
+int vm_suspend(struct vm *vm, int msec);
 
 /* Runs @command, which is to end the guest, as a reboot does too, and waits until QEMU has ended.
  * -ETIMEDOUT: it still runs. */

@@ -196,30 +196,29 @@ int verb_apply(const struct Options *options, char *const *args)
 	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Finds the largest inode number of a device that is there: what a mark consists of. */
-static int find_latest(ino_t *ret)
+/* From now on: a mark is the largest inode number of a device that is there. */
+static int set_marks(bool is_seal)
 {
 	static const struct Needs none = {0};
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_inventory_ struct Inventory inventory = {0};
+	ino_t latest = 0;
 	int r = udev ? inventory_read(udev, &none, &inventory) : -ENOMEM;
 
-	*ret = 0;
 	for (size_t i = 0; i < inventory.n; i++)
-		if (inventory.devices[i]->ino > *ret)
-			*ret = inventory.devices[i]->ino;
-	return r;
+		if (inventory.devices[i]->ino > latest)
+			latest = inventory.devices[i]->ino;
+	if (r >= 0)
+		r = phase_freeze(latest);
+	return r >= 0 && is_seal ? phase_seal(latest) : r;
 }
 
 int verb_freeze(const struct Options *options, char *const *args)
 {
-	ino_t latest;
-	int r = find_latest(&latest);
+	int r = set_marks(false);
 
 	(void)options;
 	(void)args;
-	if (r >= 0)
-		r = phase_freeze(latest);
 	if (r < 0)
 		return finish(r, "freeze");
 	(void)printf("frozen until the machine starts again\n");
@@ -238,24 +237,18 @@ static int lock_kernel(void)
  * something else fails. */
 int verb_seal(const struct Options *options, char *const *args)
 {
-	ino_t latest;
-	int r = find_latest(&latest);
+	int r = set_marks(true);
 
 	(void)options;
 	(void)args;
-	if (r >= 0)
-		r = phase_freeze(latest);
-	if (r >= 0)
-		r = phase_seal(latest);
 	if (r < 0)
 		return finish(r, "seal");
 	r = lock_kernel();
-	if (r == -ENODEV)
-		log_warning("this kernel has no lock: tdx-auth authorizes nothing any more, but "
-			    "whoever may "
-			    "write to sysfs still can");
-	else if (r < 0)
+	if (r < 0 && r != -ENODEV)
 		return finish(r, "lock the kernel's device authorization");
+	if (r < 0)
+		log_warning("this kernel has no lock: tdx-auth authorizes nothing any more, but "
+			    "whoever may write to sysfs still can");
 	(void)printf("sealed until the machine starts again\n");
 	return EXIT_DONE;
 }

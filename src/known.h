@@ -20,7 +20,8 @@ struct Known {
 	bool is_decided;     /* it was decided over once */
 	bool is_unrefused;   /* it was to be refused, and could not be */
 	char *shown;	     /* what it showed then, of a bus whose devices change their ids */
-	int before;	     /* `authorized` as it was first seen */
+	int before;	     /* `authorized` as it was first seen; of a root hub: whether it gave
+			      * devices to drivers then */
 	int authorized;	     /* as it was seen or left last; -1 unknown */
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */

@@ -12,9 +12,8 @@
 static void report(const char *what, int error)
 {
 	if (error < 0 && error != -ENODEV)
-		log_error("cannot have %s wait for a decision, so a usb device may have a driver "
-			  "until it "
-			  "is refused: %s",
+		log_error("cannot have devices of %s wait for a decision, so a usb device may "
+			  "have a driver until it is refused: %s",
 			  what, strerror(-error));
 }
 
@@ -111,9 +110,8 @@ void manager_take_usb(struct Manager *m)
 
 void manager_take_root_hub(struct Manager *m, struct Known *known, int dirfd)
 {
-	if (!m->state.usb.is_taken) {
-		manager_take_usb(
-			m); /* usbcore came after the start; this hub is among the others */
+	if (!m->state.usb.is_taken) { /* usbcore came after the start */
+		manager_take_usb(m);  /* this hub is among the others */
 		return;
 	}
 	known->before = m->state.usb.gave || usb_default_read_hub(dirfd) == 1;

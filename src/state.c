@@ -332,6 +332,13 @@ static int replace(struct State *state)
 	return 0;
 }
 
+static void report_broken(int error)
+{
+	log_error("cannot note decisions in " RUNTIME_DIR
+		  ", so a restart would take them for somebody else's: %s",
+		  strerror(-error));
+}
+
 static int write_anew(struct State *state, const struct Registry *registry)
 {
 	bool was_broken = state->is_broken;
@@ -376,9 +383,7 @@ void state_flush(struct State *state, const struct Registry *registry)
 	state->n = 0;
 	state->is_broken = r < 0;
 	if (r < 0 && !was_broken)
-		log_error("cannot note decisions in " RUNTIME_DIR
-			  ", so a restart would take them for somebody else's: %s",
-			  strerror(-r));
+		report_broken(r);
 }
 
 /* --- opening --- */
@@ -454,25 +459,23 @@ int state_open(struct State *state, struct Registry *registry)
 	*state = STATE_CLOSED;
 	if (r == 0)
 		r = open_locked(path);
-	if (r >= 0) {
-		state->fd = r;
-		r = load(state->fd, registry, &state->usb);
-		if (r < 0) {
-			set_aside(path, r);
-			state->usb = (struct UsbDefault){0};
-			registry_drop_all(registry);
-		}
-		r = write_anew(state, registry);
-		state->n = 0;
+	if (r < 0) {
+		if (r != -EAGAIN)
+			report_broken(r);
+		return r;
 	}
-	if (r >= 0)
-		return 0;
-	if (r != -EAGAIN)
-		log_warning("decisions are not noted in " RUNTIME_DIR
-			    ", so the next start will take them for somebody else's: %s",
-			    strerror(-r));
-	state_close(state);
-	return r;
+	state->fd = r;
+	r = load(state->fd, registry, &state->usb);
+	if (r < 0) {
+		set_aside(path, r);
+		state->usb = (struct UsbDefault){0};
+		registry_drop_all(registry);
+	}
+	r = write_anew(state, registry);
+	state->n = 0;
+	if (r < 0) /* the next flush tries again */
+		report_broken(r);
+	return 0;
 }
 
 void state_close(struct State *state)

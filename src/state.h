@@ -25,8 +25,9 @@ struct State {
 
 /* Opens the file, makes it this process's, and adds what it says to @registry, which is empty, in
  * the order in which the devices came. A file that does not parse, or that a later version wrote,
- * is set aside. Returns 0; -EAGAIN where another process has the file; or another negative errno
- * after the log told why. On failure @state is closed: all calls do nothing. */
+ * is set aside. Returns 0, also where it cannot be written yet, of which the log tells; -EAGAIN
+ * where another process has it; or another negative errno after the log told why. On failure @state
+ * is closed: all calls do nothing. */
 int state_open(struct State *state, struct Registry *registry);
 
 /* Only reads it, whoever has it. What does not parse says nothing. */

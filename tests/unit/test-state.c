@@ -270,8 +270,13 @@ static void limit_files(rlim_t size)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Its standard error is no file whose size is limited. */
-static char *flush_while_full(struct Known *known, rlim_t size)
+static void note_one(void *known)
+{
+	note(known);
+}
+
+/* What it logs: its standard error is no file whose size is limited. */
+static char *call_while_full(void (*call)(void *), void *argument, rlim_t size)
 {
 	int ends[2];
 	char *text = calloc(1, 4096);
@@ -281,7 +286,7 @@ static char *flush_while_full(struct Known *known, rlim_t size)
 	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 	(void)dup2(ends[1], STDERR_FILENO);
 	limit_files(size);
-	note(known);
+	call(argument);
 	limit_files(RLIM_INFINITY);
 	(void)dup2(saved, STDERR_FILENO);
 	n = read(ends[0], text, 4095);
@@ -300,14 +305,32 @@ static void test_a_full_disk_is_told_once_and_made_up_for(void **state)
 
 	(void)state;
 	(void)signal(SIGXFSZ, SIG_IGN);
-	first = flush_while_full(a, (rlim_t)file_size() + 5);
-	second = flush_while_full(b, 3);
-	again = flush_while_full(c, RLIM_INFINITY);
+	first = call_while_full(note_one, a, (rlim_t)file_size() + 5);
+	second = call_while_full(note_one, b, 3);
+	again = call_while_full(note_one, c, RLIM_INFINITY);
 	assert_non_null(strstr(first, "cannot note decisions in /run/tdx-auth"));
 	assert_string_equal(second, "");
 	assert_non_null(strstr(again, "decisions are noted in /run/tdx-auth again"));
 	free(restart());
 	assert_int_equal(run.registry.n, 3);
+}
+
+static void test_a_disk_that_is_full_at_start_is_made_up_for(void **state)
+{
+	_cleanup_free_ char *full = NULL, *again = NULL;
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	note(add("/sys/devices/a", 1, 1));
+	close_run();
+	full = call_while_full(open_run, NULL, 3);
+	assert_non_null(strstr(full, "cannot note decisions in /run/tdx-auth"));
+	assert_int_equal(run.opened, 0);
+	assert_int_equal(run.registry.n, 1); /* what was noted before is known */
+	again = call_while_full(note_one, add("/sys/devices/b", 2, 1), RLIM_INFINITY);
+	assert_non_null(strstr(again, "decisions are noted in /run/tdx-auth again"));
+	free(restart());
+	assert_int_equal(run.registry.n, 2);
 }
 
 static void test_one_process_has_the_file(void **state)
@@ -340,6 +363,7 @@ int main(void)
 		STATE_TEST(test_a_file_of_a_later_version_is_set_aside),
 		STATE_TEST(test_the_file_does_not_grow_with_what_happens),
 		STATE_TEST(test_a_full_disk_is_told_once_and_made_up_for),
+		STATE_TEST(test_a_disk_that_is_full_at_start_is_made_up_for),
 		STATE_TEST(test_one_process_has_the_file),
 	};
 

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "escape.h"
 
-#include <stdint.h>
-
 #include "util.h"
 
 #define MAX_ESCAPED 12 /* the longest replacement of one input byte, with some room */
 
-/* Decodes one code point as RFC 3629 defines UTF-8: no overlong forms, no surrogates, at most
- * U+10FFFF. Returns its length in bytes, 0 if the bytes at @s are no valid sequence. */
-static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
+size_t utf8_decode(const unsigned char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	uint32_t c;

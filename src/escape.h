@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Device strings are the host's words. Nothing that came from a device reaches a terminal, a log
  * or a JSON document but through these.
@@ -39,3 +40,8 @@ char *unescape_text(const char *s);
 /* Columns that @s, a result of escape_text(), takes on a terminal, as a count of code points: wide
  * East Asian characters, which take two, count as one. */
 size_t escaped_width(const char *s);
+
+/* Decodes one code point as RFC 3629 defines UTF-8: no overlong forms, no surrogates, at most
+ * U+10FFFF. @s ends with a NUL. Returns its length in bytes, 0 if the bytes at @s are no valid
+ * sequence. */
+size_t utf8_decode(const unsigned char *s, uint32_t *ret);

@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy-write.h"
 
-/* The character at *p, which is moved behind it; U+FFFD for a byte that is of none. */
-static uint32_t next_character(const unsigned char **p)
-{
-	const unsigned char *s = *p;
-	unsigned more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc0 ? 1 : 0;
-	uint32_t c = more > 0 ? *s & (0x3fU >> more) : *s;
-
-	(*p)++;
-	for (unsigned i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0xfffd;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((more == 0 && c >= 0x80) || (more > 0 && c < 0x80))
-		return 0xfffd;
-	*p += more;
-	return c;
-}
+#include "escape.h"
 
 /* YAML 1.1, 5.7: what is no printable ASCII is escaped, so that no terminal acts on it. The parser
  * takes UTF-8 alone, which what a policy holds therefore is; the name of its file may be other. */
@@ -28,8 +11,12 @@ void yaml_write_text(FILE *file, const char *s)
 
 	(void)fputc('"', file);
 	while (*p) {
-		uint32_t c = next_character(&p);
+		uint32_t c;
+		size_t n = utf8_decode(p, &c);
 
+		if (n == 0)
+			c = 0xfffd; /* for a byte that is of no character */
+		p += n ? n : 1;
 		if (c == '"' || c == '\\')
 			(void)fprintf(file, "\\%c", (char)c);
 		else if (c >= 0x20 && c < 0x7f)

@@ -139,6 +139,10 @@ static void test_what_is_no_utf8_is_written_as_what_a_policy_may_hold(void **sta
 	static const char *const texts[][2] = {
 		{"a\xf8.yaml", "\"a\\U0000FFFD.yaml\""},
 		{"a\xe0\xa0", "\"a\\U0000FFFD\\U0000FFFD\""},
+		/* which a reader of YAML takes for no character: a surrogate, and what is too large
+		 */
+		{"\xed\xa0\x80", "\"\\U0000FFFD\\U0000FFFD\\U0000FFFD\""},
+		{"\xf7\xbf\xbf\xbf", "\"\\U0000FFFD\\U0000FFFD\\U0000FFFD\\U0000FFFD\""},
 		{"\xc1\x81\x80", "\"\\U0000FFFD\\U0000FFFD\\U0000FFFD\""},
 		{"\xc3\xa9\"\\", "\"\\U000000E9\\\"\\\\\""},
 	};

@@ -19,8 +19,9 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # Raised when this script makes something else from the same input.
 recipe=2
-packages="usr-is-merged systemd systemd-sysv udev kmod libyaml-0-2 libkmod2 busybox"
-size=512M
+packages="usr-is-merged systemd systemd-sysv udev kmod libyaml-0-2 libkmod2 busybox
+    dbus dbus-daemon polkitd libglib2.0-bin libaudit1 usbguard"
+size=640M
 
 lab=${1:?LAB} destdir=${2:?DESTDIR} agent=${3:?AGENT}
 shift 3
@@ -37,7 +38,7 @@ base_locked() {
     done <"$work/options"
     # What no test reads stays out: a small image is made in a second.
     # shellcheck disable=SC2016 # the hook's own variable
-    mmdebstrap --quiet --variant=essential --include="$(printf '%s' "$packages" | tr ' ' ,)" \
+    mmdebstrap --quiet --variant=essential --include="$(printf '%s' "$packages" | tr -s ' \n' ,)" \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
         --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \

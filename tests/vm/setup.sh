@@ -12,7 +12,7 @@ here=$top/tests/vm
 
 build="acpica-tools gcc libc6-dev make meson ninja-build pkgconf libudev-dev libsystemd-dev libyaml-dev
     libkmod-dev libcmocka-dev libjson-c-dev libumockdev-dev umockdev python3-jsonschema python3-yaml
-    scdoc systemd udev"
+    scdoc systemd udev libaudit-dev dbus-daemon libglib2.0-bin apparmor"
 kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-utils
     linux-source-6.12"
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap

@@ -2,11 +2,6 @@
 #include "vital.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "chain.h"
 #include "decide.h"
@@ -15,9 +10,8 @@
 #include "log.h"
 #include "phase.h"
 #include "state.h"
+#include "task.h"
 #include "udev.h"
-
-#define DEADLINE_MSEC 10000
 
 struct Check {
 	enum VitalCheck how;
@@ -154,62 +148,23 @@ static int check_here(const struct Policy *policy, enum VitalCheck how)
 	return r < 0 ? r : check.refused;
 }
 
-/* Tells @fd what came of it. */
-_Noreturn static void check_and_tell(const struct Policy *policy, enum VitalCheck how,
-				     pid_t starter, int fd)
+struct Question {
+	const struct Policy *policy;
+	enum VitalCheck how;
+};
+
+static int answer(FILE *out, void *userdata)
 {
-	int result;
+	const struct Question *question = userdata;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != starter)
-		_exit(EXIT_FAILURE);
-	result = check_here(policy, how);
-	_exit(write(fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? EXIT_SUCCESS
-									    : EXIT_FAILURE);
-}
-
-/* What the process at the other end of @fd finds, or -ETIME. */
-static int wait_for_result(int fd)
-{
-	struct pollfd polled = {.fd = fd, .events = POLLIN};
-	int result, n;
-
-	do
-		n = poll(&polled, 1, DEADLINE_MSEC);
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return -ETIME;
-	return read(fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? result : -EIO;
-}
-
-/* In a process of its own: a probe that the host stalls, or a file system that does not answer, can
- * make who looks wait for ever. */
-static int check_elsewhere(const struct Policy *policy, enum VitalCheck how)
-{
-	_cleanup_close_ int reader = -1, writer = -1;
-	pid_t pid, starter = getpid();
-	int fds[2], r;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	reader = fds[0];
-	writer = fds[1];
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		check_and_tell(policy, how, starter, writer);
-	(void)close(take_fd(&writer)); /* or the end of that process would go unnoticed */
-	r = wait_for_result(reader);
-	(void)kill(pid, SIGKILL);
-	/* one that cannot end yet is not waited for */
-	(void)waitpid(pid, NULL, r == -ETIME ? WNOHANG : 0);
-	return r;
+	(void)out; /* the log has it all */
+	return check_here(question->policy, question->how);
 }
 
 int policy_check_vital(const struct Policy *policy, enum VitalCheck how)
 {
-	int r = check_elsewhere(policy, how);
+	struct Question question = {policy, how};
+	int r = task_run(answer, &question, TASK_DEADLINE_USEC, NULL);
 
 	if (r < 0)
 		log_error("cannot tell what the machine runs on: %s",

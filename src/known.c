@@ -78,7 +78,7 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	free(known->shown);
 	known->shown = shown_by(device);
 	known->is_decided = true;
-	known->is_unrefused = false;
+	known->is_unrefused = known->is_waiting = false;
 	release(registry, known);
 	known->bus = device->bus;
 	known->action = decision->action;
@@ -188,7 +188,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->dev = device->dev;
 	known->ino = device->ino;
 	known->is_hot = is_hot;
-	known->is_due = known->is_decided = known->is_unrefused = false;
+	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
 	known->is_by_hand = known->is_written = known->is_noted = false;
 	known->before = device->authorized;
 	known_note_state(known, device->authorized, device->authorized_driver, false);

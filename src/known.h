@@ -19,6 +19,7 @@ struct Known {
 	bool is_due;	     /* it is to be looked at once what is on its way is done */
 	bool is_decided;     /* it was decided over once */
 	bool is_unrefused;   /* it was to be refused, and could not be */
+	bool is_waiting;     /* it is to be authorized once the device above it is */
 	char *shown;	     /* what it showed then, of a bus whose devices change their ids */
 	int before;	     /* `authorized` as it was first seen; of a root hub: whether it gave
 			      * devices to drivers then */

@@ -5,6 +5,7 @@
 
 #include "device-read.h"
 #include "manager-usb.h"
+#include "parent.h"
 #include "record.h"
 #include "sysfs-io.h"
 
@@ -25,8 +26,6 @@ struct Pending {
 	struct Decision decision;
 	struct EnforceRequest request;
 };
-
-static void look_at_waiting(struct Manager *m);
 
 /* --- what is on its way --- */
 
@@ -229,6 +228,24 @@ static void look_again_at_unrefused(struct Manager *m)
 	}
 }
 
+/* Devices below that wait for one that may be authorized by now. */
+static void look_again_below(struct Manager *m, const char *syspath)
+{
+	if (!m->has_waiting)
+		return;
+	m->has_waiting = false;
+	for (struct Known *known = m->registry.first; known; known = known->next) {
+		const char *rest = startswith(known->syspath, syspath);
+
+		if (known->is_waiting && rest && *rest == '/' &&
+		    path_queue_add(&m->waiting, known->syspath) == 0) {
+			known->is_waiting = false;
+			known->is_stale = true;
+		}
+		m->has_waiting = m->has_waiting || known->is_waiting;
+	}
+}
+
 static void on_done(const struct EnforceReply *reply, void *userdata)
 {
 	struct Pending *pending = userdata;
@@ -249,8 +266,10 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	pending_free(pending);
 	if (was_refused)
 		look_again_at_unrefused(m);
+	if (reply->authorized == 1)
+		look_again_below(m, device->syspath);
 	come_back(m, device->syspath, device->dev, device->ino);
-	look_at_waiting(m);
+	manager_look_at_waiting(m);
 }
 
 /* Before a write it has to be in the file: what a kill comes after may have been written. */
@@ -328,6 +347,22 @@ static enum EnforcePlan plan(const struct Manager *m, const struct Known *known,
 	return PLAN_WRITE;
 }
 
+/* Whether what the device is behind is refused: then it waits, as it could not work. */
+static bool has_to_wait(struct Manager *m, struct Known *known, const struct Device *device,
+			const struct Decision *decision, const struct EnforceRequest *request)
+{
+	_cleanup_free_ char *parent = NULL;
+
+	if (!request->authorize || device->authorized != 0)
+		return false;
+	parent = refused_parent(device->syspath, device->bus);
+	if (!parent)
+		return false;
+	known->is_waiting = m->has_waiting = true;
+	record_waiting(device, decision, parent);
+	return true;
+}
+
 static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
 		  int *dirfd)
 {
@@ -369,7 +404,10 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 			return 0;
 		break;
 	case PLAN_WRITE:
-		break;
+		if (!has_to_wait(m, known, *device, &decision, &request))
+			break;
+		m->counts.unchanged++;
+		return 0;
 	}
 	return enforce(m, device, &decision, &request, dirfd);
 }
@@ -474,7 +512,7 @@ static void on_read(const struct EnforceReply *reply, void *userdata)
 		else
 			go_on(m, &device, &dirfd, is_first, r);
 	}
-	look_at_waiting(m);
+	manager_look_at_waiting(m);
 }
 
 static int start_reading(struct Manager *m, bool is_first, struct Device **device,
@@ -531,6 +569,7 @@ static int look_at(struct Manager *m, const char *syspath)
 	if (known) {
 		known->generation = m->registry.generation;
 		known->is_due = is_pending(m, known);
+		look_again_below(m, syspath); /* somebody else may have authorized it */
 		if (known->is_due || (!known->is_stale && !has_changed(known, dirfd)))
 			return 0;
 	}
@@ -552,7 +591,7 @@ static void look_and_record(struct Manager *m, const char *syspath)
 	record_failure(m, syspath, look_at(m, syspath));
 }
 
-static void look_at_waiting(struct Manager *m)
+void manager_look_at_waiting(struct Manager *m)
 {
 	char *path;
 

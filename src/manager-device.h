@@ -26,6 +26,7 @@ struct Manager {
 	bool is_started;    /* every device that was there was decided over once */
 	bool is_sweep_due;  /* what the last scan did not see is still to be forgotten */
 	bool has_unrefused; /* a device could not be refused, and may be once another one is */
+	bool has_waiting;   /* a device waits for the one above it */
 	struct Phase phase;
 	struct ManagerCounts counts;
 	unsigned loads;	     /* of a policy */
@@ -40,6 +41,9 @@ struct Manager {
  * decides, has a worker write, and leaves a record. Where too much is on its way already, its turn
  * comes later. Returns 0; @userdata is the manager. */
 int manager_look(const char *syspath, void *userdata);
+
+/* Looks at devices whose turn has come. */
+void manager_look_at_waiting(struct Manager *m);
 
 /* Forgets a device that is gone, and all that waits to be forgotten, if nothing waits to be looked
  * at before. One that a rule had no room for may come in the place of each. */

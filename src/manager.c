@@ -246,6 +246,7 @@ static int on_end_of_turn(sd_event_source *source, void *userdata)
 {
 	struct Manager *m = userdata;
 
+	manager_look_at_waiting(m);
 	state_flush(&m->state, &m->registry);
 	if (memcmp(&m->counts, &m->counts_written, sizeof(m->counts)) != 0)
 		schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);

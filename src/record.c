@@ -101,6 +101,15 @@ void record_unchanged(const struct Device *device, const struct Decision *decisi
 	record(LOG_DEBUG, MESSAGE_ID_DECISION, "unchanged", device, decision, "stays as it is");
 }
 
+void record_waiting(const struct Device *device, const struct Decision *decision,
+		    const char *parent)
+{
+	_cleanup_free_ char *safe = escape_text(parent);
+
+	record(LOG_INFO, MESSAGE_ID_DECISION, "waiting", device, decision,
+	       "waits for %s, which is refused", safe ? safe : "?");
+}
+
 void record_kept(const struct Device *device, const struct Decision *decision)
 {
 	record(LOG_INFO, MESSAGE_ID_DECISION, "kept", device, decision,

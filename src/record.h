@@ -8,6 +8,8 @@
 void record_outcome(const struct Device *device, const struct Decision *decision,
 		    const struct EnforceRequest *request, const struct EnforceReply *reply);
 void record_unchanged(const struct Device *device, const struct Decision *decision);
+void record_waiting(const struct Device *device, const struct Decision *decision,
+		    const char *parent);
 void record_kept(const struct Device *device, const struct Decision *decision);
 void record_audit(const struct Device *device, const struct Decision *decision);
 void record_unsupported(const struct Device *device, const struct Decision *decision,

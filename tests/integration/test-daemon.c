@@ -311,6 +311,36 @@ static void test_a_root_hub_that_gave_nothing_gives_nothing(void **state)
 	stop(pid);
 }
 
+/* A child that is seen before its parent must neither be lost nor be given first. */
+static void test_a_device_behind_a_refused_one_waits_for_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *port = testbed_add_pci(bed, "0000:00:01.0", 0x1b36, 0x000c);
+	_cleanup_free_ char *nic =
+		testbed_add_pci_behind(bed, port, "0000:01:00.0", 0x8086, 0x10d3);
+	pid_t pid = start(bed);
+
+	testbed_wait_log(bed, "pci:0000:01:00.0 waits for ");
+	expect_attr(bed, nic, "authorized", "0");
+	umockdev_testbed_set_attribute(bed->umockdev, port, "authorized", "1\n");
+	testbed_uevent(bed, port, "change");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	stop(pid);
+}
+
+static void test_a_device_behind_one_that_is_given_comes_after_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *port = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *nic =
+		testbed_add_pci_behind(bed, port, "0000:01:00.0", 0x8086, 0x10d3);
+	pid_t pid = start(bed);
+
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, port, "authorized", "1");
+	stop(pid);
+}
+
 static void test_a_device_plugged_again_is_decided_over_anew(void **state)
 {
 	struct Testbed *bed = *state;
@@ -893,6 +923,8 @@ int main(void)
 		DAEMON_TEST(test_a_policy_without_a_word_on_usb_leaves_its_default_alone),
 		DAEMON_TEST(test_what_usbcore_would_have_given_is_given_where_no_rule_fits),
 		DAEMON_TEST(test_a_root_hub_that_gave_nothing_gives_nothing),
+		DAEMON_TEST(test_a_device_behind_a_refused_one_waits_for_it),
+		DAEMON_TEST(test_a_device_behind_one_that_is_given_comes_after_it),
 		DAEMON_TEST(test_a_device_plugged_again_is_decided_over_anew),
 		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),

@@ -120,18 +120,24 @@ void testbed_policy(struct Testbed *bed, const char *text)
 	assert_true(fputs(text, file) >= 0);
 }
 
-char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device)
+char *testbed_add_pci_behind(struct Testbed *bed, const char *parent, const char *name,
+			     unsigned vendor, unsigned device)
 {
 	char v[16], d[16], modalias[64];
 
 	(void)snprintf(v, sizeof(v), "0x%04x\n", vendor);
 	(void)snprintf(d, sizeof(d), "0x%04x\n", device);
 	(void)snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08X\n", vendor, device);
-	return umockdev_testbed_add_device(bed->umockdev, "pci", name, NULL, "vendor", v, "device",
-					   d, "subsystem_vendor", "0x0000\n", "subsystem_device",
-					   "0x0000\n", "class", "0x020000\n", "modalias", modalias,
-					   "authorized", "0\n", "authorized_by", "default\n",
-					   "authorized_driver", "\n", NULL, NULL);
+	return umockdev_testbed_add_device(
+		bed->umockdev, "pci", name, parent, "vendor", v, "device", d, "subsystem_vendor",
+		"0x0000\n", "subsystem_device", "0x0000\n", "class", "0x020000\n", "modalias",
+		modalias, "authorized", "0\n", "authorized_by", "default\n", "authorized_driver",
+		"\n", NULL, NULL);
+}
+
+char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device)
+{
+	return testbed_add_pci_behind(bed, NULL, name, vendor, device);
 }
 
 char *testbed_add_platform(struct Testbed *bed, const char *name)

@@ -20,6 +20,10 @@ int testbed_teardown(void **state);
 /* Adds a pci device that is not authorized and lets no event out. Returns its sysfs path, which
  * the caller frees. */
 char *testbed_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsigned device);
+/* The same behind another device. */
+char *testbed_add_pci_behind(struct Testbed *bed, const char *parent, const char *name,
+			     unsigned vendor, unsigned device);
+
 /* A usb device as usbcore makes it: authorized, with the strings it calls itself. */
 char *testbed_add_usb(struct Testbed *bed, const char *name, const char *product);
 

@@ -107,6 +107,29 @@ static void test_authctl_authorizes_and_denies_by_hand(void **state)
 	free(device);
 }
 
+/* The port is there from the start, so the kernel knows what is behind it although it is refused.
+ */
+static void test_a_device_behind_a_refused_port_waits_for_it(void **state)
+{
+	static const char *const devices[] = {"pcie-root-port,id=rp90,chassis=90,slot=90",
+					      "e1000e,id=nic1,bus=rp90,romfile=", NULL};
+	struct vm *vm =
+		vm_up(state, .kernel = "patched", .init = VM_INIT_SYSTEMD, .devices = devices,
+		      .cmdline = "dev_auth=enforce dev_auth.deny=pci:1b36:000c");
+	_cleanup_free_ char *device = NULL;
+
+	vm_expect_soon(vm, IS_UP);
+	device = vm_find_pci(vm, NIC);
+	vm_expect_output(vm, "0", "cat %s/../authorized", device);
+	vm_expect(vm, 0,
+		  "install -D -m 644 " ALLOW_NIC " " OWNER " && systemctl restart tdx-authd");
+	vm_expect_soon(vm, "journalctl -u tdx-authd | grep -q 'waits for .*, which is refused'");
+	expect_state(vm, device, "0", "");
+	vm_expect(vm, 0, "tdx-authctl authorize pci:$(basename $(dirname %s))", device);
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+	expect_state(vm, device, "1", "e1000e");
+}
+
 #define USB "/sys/bus/usb/devices"
 #define USB_POLICY                                                                                 \
 	"version: 1\\nrules:\\n"                                                                   \
@@ -382,6 +405,7 @@ int main(void)
 		vm_test(test_device_that_no_rule_names_stays_refused),
 		vm_test(test_device_that_was_there_before_the_daemon_is_authorized),
 		vm_test(test_authctl_authorizes_and_denies_by_hand),
+		vm_test(test_a_device_behind_a_refused_port_waits_for_it),
 		vm_test(test_a_usb_device_has_no_driver_before_the_decision),
 		vm_test(test_a_machine_that_slept_is_looked_at_again),
 		vm_test(test_decision_by_hand_is_on_record_even_where_it_changes_nothing),

@@ -131,8 +131,6 @@ static bool is_writable(const struct Device *device)
 
 const char *rule_obstacle(const struct Device *device)
 {
-	if (!driver_name_valid(device->driver))
-		return "a rule cannot name their drivers";
 	if (!is_identified(device))
 		return bus_info[device->bus].listed_key
 			       ? "a rule cannot name all that they go by, and nothing else"
@@ -282,20 +280,24 @@ static void write_absent(FILE *file, const struct Device *device)
 
 /* Whether the rule names the driver: a device that can be refused drivers, but not held to one, is
  * refused what only one may bind. Without the kernel's help the daemon holds it to one. */
-static bool is_held(const struct Device *device)
+const char *rule_driver(const struct Device *device)
 {
 	return bus_info[device->bus].driver_settable &&
-	       (device->authorized < 0 || device_can_hold_driver(device));
+			       (device->authorized < 0 || device_can_hold_driver(device)) &&
+			       device->driver && driver_name_valid(device->driver)
+		       ? device->driver
+		       : NULL;
 }
 
-static int write_rule(FILE *file, const struct Device *device)
+static int write_rule(FILE *file, const struct Device *device, enum Action action,
+		      const char *driver)
 {
 	int r = 0;
 
-	(void)fputs("    action: allow\n", file);
-	if (is_held(device)) {
+	(void)fprintf(file, "    action: %s\n", action_to_string(action));
+	if (driver) {
 		(void)fputs("    driver: ", file);
-		yaml_write_text(file, device->driver);
+		yaml_write_text(file, driver);
 		(void)fputc('\n', file);
 	}
 	(void)fprintf(file, "    match: { %s: { ", bus_to_string(device->bus));
@@ -316,7 +318,7 @@ static int write_rule(FILE *file, const struct Device *device)
 	return r;
 }
 
-char *rule_text(const struct Device *device)
+char *rule_text(const struct Device *device, enum Action action, const char *driver)
 {
 	char *text = NULL;
 	size_t size;
@@ -325,7 +327,7 @@ char *rule_text(const struct Device *device)
 
 	if (!file)
 		return NULL;
-	r = write_rule(file, device);
+	r = write_rule(file, device, action, driver);
 	if (fclose(file) == 0 && r == 0)
 		return text;
 	free(text);

@@ -91,7 +91,10 @@ static const char *reason_to_leave_out(const struct Device *device)
 	if (!device->driver)
 		return "no driver has them";
 	reason = bus_info[device->bus].native ? NULL : kernels_reason(device);
-	return reason ? reason : rule_obstacle(device);
+	if (reason)
+		return reason;
+	return driver_name_valid(device->driver) ? rule_obstacle(device)
+						 : "a rule cannot name their drivers";
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -104,7 +107,10 @@ static int add_to_group(struct Draft *draft, size_t number)
 {
 	struct Group *group = &draft->groups[draft->n_groups], **found;
 
-	*group = (struct Group){.text = rule_text(device_at(draft, number)), .first = number};
+	const struct Device *device = device_at(draft, number);
+
+	*group = (struct Group){.text = rule_text(device, ACTION_ALLOW, rule_driver(device)),
+				.first = number};
 	found = group->text ? tsearch(group, &draft->tree, compare_texts) : NULL;
 	if (!found || *found != group)
 		free(TAKE_PTR(group->text));

@@ -27,6 +27,8 @@
 #define POLICY_DIR_RUNTIME "/run/tdx-auth/policy.d"
 #define POLICY_DIR_OWNER "/etc/tdx-auth/policy.d"
 #define POLICY_SUFFIX ".yaml"
+#define PERMANENT_FILE "00-permanent.yaml" /* in the owner's; written by tdx-auth alone */
+#define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
 
 #define RUNTIME_DIR "/run/tdx-auth"
 #define MARK_STARTED "started"

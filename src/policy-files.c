@@ -266,17 +266,32 @@ static bool is_masked(const char *root, const struct DropIn *item)
 	return n == (ssize_t)strlen("/dev/null") && memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
-/* All files are read, whatever is wrong with one, so that one run finds all errors. */
-static int load_drop_ins(struct Policy *policy, const char *root)
+/* A file of the owner's that is not written yet. */
+struct Supposed {
+	const char *name, *text;
+	size_t size;
+};
+
+static int find_drop_ins(const char *root, const struct Supposed *supposed, struct DropIns *list)
 {
-	_cleanup_(drop_ins_done) struct DropIns list = {0};
 	int r = 0;
 
-	for (size_t i = 0; i < ELEMENTSOF(policy_dirs); i++) {
-		r = scan_dir(&list, root, policy_dirs[i]);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(policy_dirs); i++)
+		r = scan_dir(list, root, policy_dirs[i]);
+	if (r < 0 || !supposed)
+		return r;
+	r = add_drop_in(list, POLICY_DIR_OWNER, supposed->name);
+	return r < 0 ? refuse(r, "%s", strerror(-r)) : 0;
+}
+
+/* All files are read, whatever is wrong with one, so that one run finds all errors. */
+static int load_drop_ins(struct Policy *policy, const char *root, const struct Supposed *supposed)
+{
+	_cleanup_(drop_ins_done) struct DropIns list = {0};
+	int r = find_drop_ins(root, supposed, &list);
+
+	if (r < 0)
+		return r;
 	if (list.n > 0)
 		qsort(list.items, list.n, sizeof(*list.items), compare_drop_ins);
 	for (size_t i = 0; i < list.n; i++) {
@@ -285,9 +300,12 @@ static int load_drop_ins(struct Policy *policy, const char *root)
 
 		if (asprintf(&file, "%s/%s", list.items[i].dir, list.items[i].name) < 0)
 			return refuse(-ENOMEM, "%s: out of memory", list.items[i].dir);
-		if (is_masked(root, &list.items[i]))
+		if (supposed && streq(list.items[i].name, supposed->name))
+			loaded = parse_text(policy, root, file, supposed->text, supposed->size);
+		else if (is_masked(root, &list.items[i]))
 			continue;
-		loaded = load_file(policy, root, file);
+		else
+			loaded = load_file(policy, root, file);
 		if (r == 0)
 			r = loaded;
 	}
@@ -339,7 +357,7 @@ int policy_load_in_force(const char *file, struct Policy **ret)
 	return complete(policy, load_file(policy, NULL, file), ret);
 }
 
-int policy_load_from_root(const char *root, struct Policy **ret)
+static int load_from_root(const char *root, const struct Supposed *supposed, struct Policy **ret)
 {
 	_cleanup_close_ int fd =
 		isempty(root) ? -1 : open_trusted(NULL, root, O_PATH | O_DIRECTORY);
@@ -351,7 +369,20 @@ int policy_load_from_root(const char *root, struct Policy **ret)
 	policy = policy_new();
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
-	return complete(policy, load_drop_ins(policy, root), ret);
+	return complete(policy, load_drop_ins(policy, root, supposed), ret);
+}
+
+int policy_load_from_root(const char *root, struct Policy **ret)
+{
+	return load_from_root(root, NULL, ret);
+}
+
+int policy_load_with(const char *root, const char *name, const char *text, size_t size,
+		     struct Policy **ret)
+{
+	const struct Supposed supposed = {name, text, size};
+
+	return load_from_root(root, &supposed, ret);
 }
 
 int policy_load(const char *file, struct Policy **ret)

@@ -17,6 +17,11 @@ int policy_load(const char *file, struct Policy **ret);
 /* The drop-ins below the directory @root, instead of those of the running system. */
 int policy_load_from_root(const char *root, struct Policy **ret);
 
+/* The same, as if the owner's directory had a file @name with the @size bytes at @text, in the
+ * place of one that is there. */
+int policy_load_with(const char *root, const char *name, const char *text, size_t size,
+		     struct Policy **ret);
+
 /* The files in the order that they are given in, ended by NULL, as one policy. "-" is standard
  * input, for which whoever opened it answers: nothing but its size is limited. For what only looks
  * at a policy: one that comes into force is a file that can be trusted. */

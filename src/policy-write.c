@@ -195,7 +195,7 @@ static void write_count(FILE *file, const struct Count *count)
 }
 
 /* @name: under which it is written, or NULL. */
-static void write_rule(FILE *file, const struct Rule *rule, const char *name)
+static void write_place(FILE *file, const struct Rule *rule, const char *name)
 {
 	(void)fputs("  # ", file);
 	yaml_write_text(file, rule->file);
@@ -204,7 +204,12 @@ static void write_rule(FILE *file, const struct Rule *rule, const char *name)
 		(void)fputs(" ", file);
 		yaml_write_text(file, rule->name);
 	}
-	(void)fputs("\n  - ", file);
+	(void)fputc('\n', file);
+}
+
+static void write_rule(FILE *file, const struct Rule *rule, const char *name)
+{
+	(void)fputs("  - ", file);
 	if (name) {
 		(void)fputs("name: ", file);
 		yaml_write_text(file, name);
@@ -221,6 +226,11 @@ static void write_rule(FILE *file, const struct Rule *rule, const char *name)
 	if (rule->after_freeze)
 		(void)fputs("    after-freeze: true\n", file);
 	write_optional(file, "reason", rule->reason);
+}
+
+void policy_write_rule(FILE *file, const struct Rule *rule)
+{
+	write_rule(file, rule, rule->name);
 }
 
 static void write_modules(FILE *file, const struct ModulePolicy *modules)
@@ -327,8 +337,12 @@ void policy_write(FILE *file, const struct Policy *policy)
 		(void)fprintf(file, "  %s: %s\n", bus_to_string(bus),
 			      action_to_string(policy_default(policy, bus)));
 	(void)fputs(n > 0 ? "rules:\n" : "rules: []\n", file);
-	for (size_t i = 0; i < n; i++)
-		write_rule(file, policy_rule(policy, i), names ? names[i].text : NULL);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = names ? names[i].text : NULL;
+
+		write_place(file, policy_rule(policy, i), name);
+		write_rule(file, policy_rule(policy, i), name);
+	}
 	names_free(names, n);
 	write_modules(file, &policy->modules);
 }

@@ -10,5 +10,8 @@
  * another file has, too, becomes FILE:NAME. */
 void policy_write(FILE *file, const struct Policy *policy);
 
+/* Writes one rule as an item of a list of rules, under its own name. */
+void policy_write_rule(FILE *file, const struct Rule *rule);
+
 /* Writes @s as a scalar, in quotes, with escapes where it needs them. */
 void yaml_write_text(FILE *file, const char *s);

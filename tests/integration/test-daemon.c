@@ -72,6 +72,7 @@ static void test_a_device_plugged_later_is_decided_over(void **state)
 	stop(pid);
 }
 
+/* usbguard#444: its own write was an event that undid what was decided by hand. */
 static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
 {
 	struct Testbed *bed = *state;
@@ -111,7 +112,8 @@ static void test_what_user_space_decided_earlier_survives_a_kill_and_restart(voi
 	stop(pid);
 }
 
-/* usb does not say who decided: that is what the former run noted for. */
+/* usb does not say who decided: that is what the former run noted for.
+ * usbguard#565, usbguard#609: a restart forgot it, and mounts died. */
 static void test_a_decision_by_hand_outlives_a_restart(void **state)
 {
 	struct Testbed *bed = *state;
@@ -311,7 +313,8 @@ static void test_a_root_hub_that_gave_nothing_gives_nothing(void **state)
 	stop(pid);
 }
 
-/* A child that is seen before its parent must neither be lost nor be given first. */
+/* A child that is seen before its parent must neither be lost nor be given first.
+ * usbguard#315, usbguard#316, usbguard#689: a child that came first was rejected. */
 static void test_a_device_behind_a_refused_one_waits_for_it(void **state)
 {
 	struct Testbed *bed = *state;
@@ -747,7 +750,8 @@ static void test_a_device_that_cannot_be_read_is_refused_until_it_can(void **sta
 	stop(pid);
 }
 
-/* acpi shows the ids of a device only while that is present. */
+/* acpi shows the ids of a device only while that is present.
+ * usbguard#493, usbguard#502: an attribute was not there yet when the event came. */
 static void test_a_device_that_shows_its_ids_later_is_decided_over_anew(void **state)
 {
 	struct Testbed *bed = *state;
@@ -880,6 +884,7 @@ static void test_the_kernels_default_gives_back_what_the_policy_took(void **stat
 	stop(pid);
 }
 
+/* usbguard#367, usbguard#472: devices were dead when the daemon had stopped. */
 static void test_stopping_changes_no_device(void **state)
 {
 	struct Testbed *bed = *state;

@@ -154,6 +154,25 @@ static void test_no_more_devices_are_allowed_than_there_are(void **state)
 	assert_non_null(strstr(again, "count: { max: 2, over: deny }"));
 }
 
+/* usbguard#486, usbguard#636, usbguard#588, usbguard#654: comments were lost from the owner's file,
+ * and what was decided for now was in it. */
+static void test_the_files_of_the_owner_stay_as_they_are(void **state)
+{
+	static const char mine[] = "# mine\nversion: 1\nrules: [] # none\n";
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *temporary = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d4);
+	_cleanup_free_ char *text = NULL, *ours = NULL;
+
+	umockdev_testbed_set_attribute(bed->umockdev, temporary, "authorized", "1\n");
+	write_file(POLICY_DIR_OWNER "/50-mine.yaml", mine);
+	assert_int_equal(set(nic, ACTION_ALLOW, "e1000e", NULL), 0);
+	text = read_file(POLICY_DIR_OWNER "/50-mine.yaml");
+	assert_string_equal(text, mine);
+	ours = read_file(OURS);
+	assert_null(strstr(ours, "10d4"));
+}
+
 /* The rule would be the first one's that came. */
 static void test_a_device_with_a_twin_is_not_decided_over_for_good(void **state)
 {
@@ -268,6 +287,7 @@ int main(void)
 		PERMANENT_TEST(test_a_decision_becomes_a_rule_for_the_device),
 		PERMANENT_TEST(test_a_later_decision_takes_the_place_of_the_former),
 		PERMANENT_TEST(test_no_more_devices_are_allowed_than_there_are),
+		PERMANENT_TEST(test_the_files_of_the_owner_stay_as_they_are),
 		PERMANENT_TEST(test_a_device_with_a_twin_is_not_decided_over_for_good),
 		PERMANENT_TEST(test_a_rule_that_comes_first_is_named),
 		PERMANENT_TEST(test_a_policy_that_is_broken_is_not_written_to),

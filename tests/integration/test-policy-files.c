@@ -53,6 +53,7 @@ static void test_a_file_others_can_write_is_refused(void **state)
 	assert_null(policy);
 }
 
+/* usbguard#150, usbguard#593: the mode was checked and the owner was not, and no reason given. */
 static void test_a_file_of_another_user_is_refused(void **state)
 {
 	struct Policy *policy = NULL;

@@ -137,7 +137,8 @@ static void test_a_device_behind_a_refused_port_waits_for_it(void **state)
 	"- {action: allow, match: {usb: {product: QEMU USB Keyboard}}}\\n"
 
 /* usbcore gives them to drivers before it tells anybody, unless it is told otherwise before the
- * controller has its driver. */
+ * controller has its driver.
+ * usbguard#151, usbguard#447, usbguard#644: what came before the daemon had its driver. */
 static void test_a_usb_device_has_no_driver_before_the_decision(void **state)
 {
 	struct vm *vm = up(state, NULL);
@@ -161,7 +162,8 @@ static void test_a_usb_device_has_no_driver_before_the_decision(void **state)
 	free(xhci);
 }
 
-/* Each of them is still as the policy wants it then, or as it was decided by hand. */
+/* Each of them is still as the policy wants it then, or as it was decided by hand.
+ * usbguard#543, usbguard#594: devices were blocked after the machine had slept. */
 static void test_a_machine_that_slept_is_looked_at_again(void **state)
 {
 	static const char *const ways[] = {"", "date -s '+1 hour'"};

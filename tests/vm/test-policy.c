@@ -206,6 +206,7 @@ static void test_restart_leaves_a_count_to_those_that_came_first(void **state)
 	expect_driver(vm, second, "");
 }
 
+/* usbguard#122, usbguard#155, usbguard#589, usbguard#634: owners locked themselves out. */
 static void test_policy_that_refuses_the_root_disk_is_not_loaded(void **state)
 {
 	struct vm *vm = up(state);

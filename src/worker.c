@@ -13,7 +13,7 @@
 #include "order.h"
 
 #define MAX_WORKERS 64	    /* at once, those that were given up included */
-#define PATIENCE_USEC 50000 /* that a job waits for a busy worker before one more is started */
+#define PATIENCE_USEC 20000 /* that a job waits for a busy worker before one more is started */
 
 struct Job {
 	struct Job *next;

@@ -266,6 +266,56 @@ static void test_killed_daemon_comes_back_and_changes_nothing(void **state)
 	free(wanted);
 }
 
+#define BUSY_NICS 5
+
+/* Each start has all cards to give or to take, and is killed somewhere on the way; the service
+ * manager starts the next. The arguments: the policies' files, how often. */
+#define KILL_OFTEN                                                                                 \
+	"for i in $(seq %d); do"                                                                   \
+	"  [ $((i %% 2)) = 0 ] && cp " ALLOW_NIC " " OWNER " || cp /run/deny.yaml " OWNER ";"      \
+	"  until pid=$(" MAIN_PID ") && [ \"$pid\" != 0 ] && [ \"$pid\" != \"$last\" ];"           \
+	"  do sleep 0.05; done;"                                                                   \
+	"  last=$pid; sleep 0.$((RANDOM %% 7))$((RANDOM %% 10)); kill -KILL $pid;"                 \
+	"done"
+
+static void test_kills_at_any_moment_lose_and_loosen_nothing(void **state)
+{
+	int rounds = isempty(getenv("TDX_AUTH_LONG")) ? 40 : 200;
+	struct vm *vm = up(state, ALLOW_NIC);
+	char *nics[BUSY_NICS];
+
+	for (int i = 0; i < BUSY_NICS; i++) {
+		char device[64];
+		_cleanup_free_ char *found = NULL;
+
+		(void)snprintf(device, sizeof(device), "e1000e,id=nic%d,bus=rp%d,romfile=", i + 1,
+			       i + 1);
+		vm_plug(vm, device);
+		vm_expect_soon(vm, "[ -e /sys/bus/pci/devices/0000:0%d:00.0/driver ]", i + 1);
+		assert_true(asprintf(&nics[i], "/sys/bus/pci/devices/0000:0%d:00.0", i + 1) > 0);
+	}
+	vm_expect(vm, 0, "sed s/allow/deny/ " ALLOW_NIC " | grep -v driver: > /run/deny.yaml");
+	vm_expect(vm, 0, "tdx-authctl deny %s", nics[0]);
+	vm_expect(vm, 0, "cp /run/deny.yaml " OWNER " && systemctl reload tdx-authd");
+	vm_expect_soon(vm, "grep -q 0 %s/authorized", nics[1]);
+	vm_expect(vm, 0, "tdx-authctl authorize %s --driver e1000e", nics[1]);
+	vm_expect(vm, 0, KILL_OFTEN, rounds);
+	vm_expect(vm, 0, "cp " ALLOW_NIC " " OWNER);
+	vm_expect_soon(vm, IS_UP " && systemctl reload tdx-authd");
+	for (int i = 2; i < BUSY_NICS; i++)
+		vm_expect_soon(vm, "[ -e %s/driver ]", nics[i]);
+	expect_state(vm, nics[0], "0", "");
+	expect_state(vm, nics[1], "1", "e1000e");
+	vm_expect(vm, 0, "cp /run/deny.yaml " OWNER " && systemctl reload tdx-authd");
+	for (int i = 2; i < BUSY_NICS; i++)
+		vm_expect_soon(vm, "grep -q 0 %s/authorized", nics[i]);
+	expect_state(vm, nics[0], "0", "");
+	expect_state(vm, nics[1], "1", "e1000e");
+	vm_expect(vm, 0, "! journalctl -u tdx-authd | grep 'set aside'");
+	for (int i = 0; i < BUSY_NICS; i++)
+		free(nics[i]);
+}
+
 static void test_what_is_plugged_while_the_daemon_is_dead_stays_refused(void **state)
 {
 	struct vm *vm = up(state, ALLOW_NIC);
@@ -413,6 +463,7 @@ int main(void)
 		vm_test(test_decision_by_hand_is_on_record_even_where_it_changes_nothing),
 		vm_test(test_apply_lifts_a_restriction_that_the_policy_no_longer_makes),
 		vm_test(test_killed_daemon_comes_back_and_changes_nothing),
+		vm_test(test_kills_at_any_moment_lose_and_loosen_nothing),
 		vm_test(test_what_is_plugged_while_the_daemon_is_dead_stays_refused),
 		vm_test(test_stopped_daemon_changes_nothing),
 		vm_test(test_devices_that_vanish_at_once_do_no_harm),

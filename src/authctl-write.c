@@ -2,36 +2,17 @@
 #include <errno.h>
 
 #include "authctl.h"
+#include "by-hand.h"
 #include "escape.h"
 #include "find-device.h"
-#include "inventory.h"
 #include "log.h"
 #include "manager.h"
-#include "names.h"
 #include "output.h"
 #include "phase.h"
 #include "policy-files.h"
-#include "protection.h"
-#include "sysfs-io.h"
 #include "udev.h"
 #include "view.h"
 #include "vital.h"
-
-/* Why this device cannot be decided over by hand at all, or NULL. */
-static const char *obstacle(const struct Device *device, const struct EnforceRequest *request)
-{
-	const char *exempt = device_exempt(device);
-
-	if (exempt)
-		return exempt;
-	if (device->authorized < 0)
-		return "this kernel has no \"authorized\" attribute on the device";
-	if (request->set_driver && !device->authorized_driver)
-		return "this kernel cannot hold the device to one driver";
-	if (!bus_info[device->bus].native && kernel_mode() == PROTECTION_AUDIT)
-		return "the kernel is in audit mode and refuses nothing; nothing was written";
-	return NULL;
-}
 
 /* A driver of the name may come later, with a module; more often it is a typing error. */
 static void warn_of_unknown_driver(const struct Device *device, const char *driver)
@@ -79,9 +60,9 @@ static int set(const char *typed, const struct EnforceRequest *request)
 	_cleanup_device_ struct Device *device = NULL;
 	_cleanup_free_ char *name = NULL, *safe = NULL;
 	_cleanup_close_ int dirfd = -1;
-	struct EnforceRequest insisting = *request;
+	struct EnforceRequest insisting;
 	struct EnforceReply reply;
-	const char *problem;
+	struct Obstacle obstacle;
 	int r;
 
 	if (request->authorize && is_frozen())
@@ -92,15 +73,13 @@ static int set(const char *typed, const struct EnforceRequest *request)
 		return exit_status_of(r);
 	name = device_name(device);
 	safe = escape_text(name);
-	problem = obstacle(device, request);
-	if (problem) {
-		log_error("%s: %s", safe ? safe : "?", problem);
+	if (by_hand_obstacle(device, request, &obstacle)) {
+		log_error("%s: %s", safe ? safe : "?", obstacle.text);
 		return EXIT_FAILED;
 	}
 	if (request->set_driver)
 		warn_of_unknown_driver(device, request->driver);
-	/* the last word counts, also over a write that nobody sees yet */
-	insisting.insist = !request->authorize && bus_info[device->bus].waits;
+	insisting = by_hand_insisting(device, request);
 	r = worker_run_once(dirfd, &insisting, WORKER_DEADLINE_USEC, &reply);
 	if (r < 0) {
 		log_error("cannot start a worker: %s", strerror(-r));
@@ -196,26 +175,16 @@ int verb_apply(const struct Options *options, char *const *args)
 	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* From now on: a mark is the largest inode number of a device that is there. */
-static int set_marks(bool is_seal)
+static int set_marks(int (*set_mark)(struct udev *udev))
 {
-	static const struct Needs none = {0};
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
-	_cleanup_inventory_ struct Inventory inventory = {0};
-	ino_t latest = 0;
-	int r = udev ? inventory_read(udev, &none, &inventory) : -ENOMEM;
 
-	for (size_t i = 0; i < inventory.n; i++)
-		if (inventory.devices[i]->ino > latest)
-			latest = inventory.devices[i]->ino;
-	if (r >= 0)
-		r = phase_freeze(latest);
-	return r >= 0 && is_seal ? phase_seal(latest) : r;
+	return udev ? set_mark(udev) : -ENOMEM;
 }
 
 int verb_freeze(const struct Options *options, char *const *args)
 {
-	int r = set_marks(false);
+	int r = set_marks(by_hand_freeze);
 
 	(void)options;
 	(void)args;
@@ -225,25 +194,15 @@ int verb_freeze(const struct Options *options, char *const *args)
 	return EXIT_DONE;
 }
 
-/* Returns -ENODEV where the kernel has no lock. */
-static int lock_kernel(void)
-{
-	_cleanup_close_ int dirfd = sysfs_open(SYSFS_AUTHORIZATION);
-
-	return dirfd < 0 ? dirfd : sysfs_write(dirfd, ATTR_LOCK, "1");
-}
-
-/* The kernel's lock, which binds root as well, is the last, as it is not to be taken back where
- * something else fails. */
 int verb_seal(const struct Options *options, char *const *args)
 {
-	int r = set_marks(true);
+	int r = set_marks(by_hand_seal);
 
 	(void)options;
 	(void)args;
 	if (r < 0)
 		return finish(r, "seal");
-	r = lock_kernel();
+	r = by_hand_lock_kernel();
 	if (r < 0 && r != -ENODEV)
 		return finish(r, "lock the kernel's device authorization");
 	if (r < 0)

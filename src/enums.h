@@ -71,6 +71,24 @@ enum Protection {
 	_PROTECTION_INVALID = -1,
 };
 
+/* Why something that was asked for by hand was not done. */
+enum Problem {
+	PROBLEM_FAILED,
+	PROBLEM_NO_SUCH_DEVICE,
+	PROBLEM_AMBIGUOUS, /* several devices have the name */
+	PROBLEM_FROZEN,
+	PROBLEM_SEALED,
+	PROBLEM_NOT_SUPPORTED, /* the kernel, or this device, has no means */
+	PROBLEM_EXEMPT,	       /* no policy and no hand decides over the device */
+	PROBLEM_POLICY_REFUSED,
+	PROBLEM_STALLED, /* the kernel did not answer in time */
+	PROBLEM_KERNEL_NOT_LOCKED,
+	PROBLEM_NOT_SAVED, /* it was done, but not written down for the next boot */
+	PROBLEM_BUSY,	   /* too much is on its way */
+	_PROBLEM_MAX,
+	PROBLEM_NONE = -1,
+};
+
 /* The to_string functions return static strings, NULL for a value outside the enum; the from_string
  * functions return the _INVALID value for NULL and for unknown words; the tables have the words of
  * the values from 0 on. */

@@ -118,6 +118,8 @@ char *decision_source(const struct Decision *decision, enum Bus bus)
 
 	if (decision->by == DECIDED_BY_FAILURE)
 		return strdup("it could not be read");
+	if (decision->by == DECIDED_BY_HAND)
+		return strdup("by hand");
 	if (decision->by == DECIDED_BY_EXEMPTION)
 		return strdup("no policy decides over it");
 	if (decision->rule)

@@ -10,6 +10,7 @@ enum DecidedBy {
 	DECIDED_BY_SEAL,      /* nothing is given to drivers any more */
 	DECIDED_BY_FREEZE,    /* the rule admits none after the freeze */
 	DECIDED_BY_FAILURE,   /* the device could not be read */
+	DECIDED_BY_HAND,      /* not by the policy */
 	DECIDED_BY_EXEMPTION, /* no policy speaks of it: device_exempt() */
 };
 
@@ -39,6 +40,6 @@ int policy_decide_all(const struct Policy *policy, struct Device *const *devices
 					void *userdata),
 		      void *userdata, struct Decision *ret);
 
-/* Why @decision is what it is: "FILE:NAME", "FILE:LINE" or "default for BUS". The file is its base
+/* Why @decision is what it is: "FILE:NAME", "FILE:LINE", "default for BUS" or a phrase. The file is its base
  * name. A new string that the caller frees, NULL when out of memory. */
 char *decision_source(const struct Decision *decision, enum Bus bus);

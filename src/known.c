@@ -9,6 +9,13 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(((const struct Known *)a)->syspath, ((const struct Known *)b)->syspath);
 }
 
+static int compare_inos(const void *a, const void *b)
+{
+	ino_t x = ((const struct Known *)a)->ino, y = ((const struct Known *)b)->ino;
+
+	return (x > y) - (x < y);
+}
+
 static void known_free(void *p)
 {
 	struct Known *known = p;
@@ -24,6 +31,30 @@ struct Known *registry_find(const struct Registry *registry, const char *syspath
 	struct Known *const *found = tfind(&key, &registry->tree, compare_paths);
 
 	return found ? *found : NULL;
+}
+
+struct Known *registry_find_ino(const struct Registry *registry, ino_t ino)
+{
+	struct Known key = {.ino = ino};
+	struct Known *const *found = tfind(&key, &registry->ino_tree, compare_inos);
+
+	return found ? *found : NULL;
+}
+
+/* Has the device be found by its inode number, from now on or no longer. A directory that was moved
+ * is found as the one that was seen last. */
+static void index_ino(struct Registry *registry, struct Known *known)
+{
+	struct Known **found = tsearch(known, &registry->ino_tree, compare_inos);
+
+	if (found)
+		*found = known;
+}
+
+static void unindex_ino(struct Registry *registry, struct Known *known)
+{
+	if (registry_find_ino(registry, known->ino) == known)
+		(void)tdelete(known, &registry->ino_tree, compare_inos);
 }
 
 /* --- what rules admit --- */
@@ -112,7 +143,9 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device)
 
 	if (device->authorized_by == ORIGIN_USER)
 		return known->is_by_hand || !known->is_ours || !is_as_left;
-	return bus_info[device->bus].native && (known->is_by_hand || !is_as_left);
+	if (device->authorized_by != _ORIGIN_INVALID)
+		return false;
+	return known->is_by_hand || (bus_info[device->bus].native && !is_as_left);
 }
 
 void known_note_by_hand(struct Known *known, bool is_by_hand)
@@ -120,6 +153,18 @@ void known_note_by_hand(struct Known *known, bool is_by_hand)
 	if (known->is_by_hand != is_by_hand)
 		known->is_noted = false;
 	known->is_by_hand = is_by_hand;
+}
+
+struct Decision known_decision(const struct Known *known)
+{
+	const struct Rule *rule = known->rule;
+
+	return (struct Decision){
+		.action = known->action,
+		.driver = rule && known->by == DECIDED_BY_RULE ? rule->driver : NULL,
+		.rule = rule,
+		.by = known->by,
+	};
 }
 
 bool known_is_to_be_given_back(const struct Known *known, const struct Device *device,
@@ -169,6 +214,15 @@ static struct Known *known_new(struct Registry *registry, const char *syspath)
 	return known;
 }
 
+/* Where memory is short, the device is not found by its number. */
+static void set_identity(struct Registry *registry, struct Known *known, dev_t dev, ino_t ino)
+{
+	unindex_ino(registry, known);
+	known->dev = dev;
+	known->ino = ino;
+	index_ino(registry, known);
+}
+
 struct Known *registry_add(struct Registry *registry, const struct Device *device, bool is_hot)
 {
 	struct Known *known = registry_find(registry, device->syspath);
@@ -185,8 +239,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	append(registry, known);
 	free(known->shown);
 	known->shown = NULL;
-	known->dev = device->dev;
-	known->ino = device->ino;
+	set_identity(registry, known, device->dev, device->ino);
 	known->is_hot = is_hot;
 	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
 	known->is_by_hand = known->is_written = known->is_noted = false;
@@ -201,6 +254,7 @@ static void forget(struct Registry *registry, struct Known *known)
 {
 	release(registry, known);
 	(void)tdelete(known, &registry->tree, compare_paths);
+	unindex_ino(registry, known);
 	take_out(registry, known);
 	known_free(known);
 }
@@ -228,8 +282,7 @@ struct Known *registry_restore(struct Registry *registry, const char *syspath, d
 		known = known_new(registry, syspath);
 	if (!known)
 		return NULL;
-	known->dev = dev;
-	known->ino = ino;
+	set_identity(registry, known, dev, ino);
 	known->is_stale = true;
 	if (ino > registry->latest)
 		registry->latest = ino;
@@ -316,8 +369,14 @@ unsigned registry_missing(struct Registry *registry,
 	return n;
 }
 
+static void leave(void *p)
+{
+	(void)p;
+}
+
 void registry_done(struct Registry *registry)
 {
+	tdestroy(registry->ino_tree, leave);
 	tdestroy(registry->tree, known_free);
 	free(registry->admitted);
 	free(registry->missing);

@@ -38,7 +38,8 @@ struct Known {
 struct Registry {
 	struct Known *first, *last;
 	size_t n;
-	void *tree; /* tsearch() tree of them by syspath */
+	void *tree;	/* tsearch() tree of them by syspath */
+	void *ino_tree; /* the same by inode number */
 	unsigned generation;
 	const struct Policy *policy;
 	uint32_t *admitted; /* for each rule of the policy, the devices that it admits */
@@ -52,6 +53,9 @@ int registry_set_policy(struct Registry *registry, const struct Policy *policy);
 
 /* The device at @syspath, or NULL. */
 struct Known *registry_find(const struct Registry *registry, const char *syspath);
+
+/* The device whose sysfs directory has this inode number, or NULL. */
+struct Known *registry_find_ino(const struct Registry *registry, ino_t ino);
 
 /* Adds @device, or finds it; another device at its path takes the place of the former. Returns NULL
  * when out of memory. */
@@ -82,6 +86,10 @@ const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known
 /* Notes how the device was seen, or, with @is_ours, left; @authorized is -1 where nobody knows. */
 void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours);
 void known_note_by_hand(struct Known *known, bool is_by_hand);
+
+/* The decision that registry_note() noted, as far as it is known still: what a former policy
+ * decided by has no rule any more. */
+struct Decision known_decision(const struct Known *known);
 
 /* Whether somebody else decided over the device, once for as long as it is there. The kernel does
  * not say who of user space it was, and on usb and thunderbolt not even that it was user space: but

@@ -135,6 +135,23 @@ static struct Job *queue_pop(struct Queue *queue)
 	return job;
 }
 
+/* Takes the job of this submitter out. NULL: there is none. */
+static struct Job *queue_remove(struct Queue *queue, const void *userdata)
+{
+	struct Job *previous = NULL, *job = queue->first;
+
+	while (job && job->userdata != userdata) {
+		previous = job;
+		job = job->next;
+	}
+	if (!job)
+		return NULL;
+	*(previous ? &previous->next : &queue->first) = job->next;
+	if (queue->last == job)
+		queue->last = previous;
+	return job;
+}
+
 static void queue_done(struct Queue *queue)
 {
 	struct Job *job;
@@ -521,6 +538,18 @@ int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceR
 	queue_push(is_authorization(job) ? &pool->authorizations : &pool->refusals, job);
 	serve(pool);
 	return 0;
+}
+
+bool worker_pool_cancel(struct WorkerPool *pool, const void *userdata)
+{
+	struct Job *job = queue_remove(&pool->refusals, userdata);
+	bool is_there;
+
+	if (!job)
+		job = queue_remove(&pool->authorizations, userdata);
+	is_there = job;
+	free(job);
+	return is_there;
 }
 
 int worker_pool_read(struct WorkerPool *pool, struct Reading *readings, size_t n,

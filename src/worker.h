@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -41,6 +42,10 @@ DEFINE_TRIVIAL_CLEANUP(struct WorkerPool *, worker_pool_free)
  * Returns 0 or -ENOMEM; then @done is not called. */
 int worker_pool_submit(struct WorkerPool *pool, int dirfd, const struct EnforceRequest *request,
 		       worker_done_t done, void *userdata);
+
+/* Takes back what was submitted with @userdata and no worker has begun yet: its @done is not called
+ * then. Returns whether there was such a thing. */
+bool worker_pool_cancel(struct WorkerPool *pool, const void *userdata);
 
 /* Has a worker read each of @readings, one or more, which must stay where they are with their
  * descriptors open until @done; a text that one of them cannot tell is its own error. @done, its

@@ -25,6 +25,11 @@ void log_set_max_priority(int priority)
 	max_priority = priority;
 }
 
+bool log_drops(int priority)
+{
+	return priority > max_priority;
+}
+
 static bool add_field(struct iovec *iov, size_t *n, const char *name, const char *value)
 {
 	char *field;
@@ -65,7 +70,7 @@ void log_record(int priority, const char *message_id, const struct LogField *fie
 	bool sent = false;
 	va_list ap;
 
-	if (priority > max_priority)
+	if (log_drops(priority))
 		return;
 	va_start(ap, format);
 	if (vasprintf(&message, format, ap) < 0)

@@ -19,6 +19,7 @@ void log_open(const char *identifier, bool journal);
 
 /* Records of a lower urgency (a higher number) than @priority are dropped. Default: LOG_INFO. */
 void log_set_max_priority(int priority);
+bool log_drops(int priority);
 
 /* Writes one record. @message_id (one of names.h, or NULL) and @fields go to the journal alone.
  * What came from a device must be escaped by the caller. Keeps errno. */

@@ -8,14 +8,29 @@
 #include "log.h"
 #include "names.h"
 
+static void (*listener)(const struct Record *record, void *userdata);
+static void *listener_userdata;
+
+void record_on_record(void (*callback)(const struct Record *record, void *userdata), void *userdata)
+{
+	listener = callback;
+	listener_userdata = userdata;
+}
+
+static void tell(const struct Record *record)
+{
+	if (listener && record->syspath && record->name && record->text)
+		listener(record, listener_userdata);
+}
+
 /* Writes "BUS:NAME TEXT (SOURCE)" with the fields that say the same to programs. */
 _printf_(6, 7) static void record(int priority, const char *message_id, const char *outcome,
 				  const struct Device *device, const struct Decision *decision,
 				  const char *format, ...)
 {
 	_cleanup_free_ char *raw_source = decision_source(decision, device->bus),
-			    *source = escape_text(raw_source), *text = NULL,
-			    *syspath = escape_text(device->syspath),
+			    *source = escape_text(raw_source), *text = NULL, *line = NULL,
+			    *name = NULL, *syspath = escape_text(device->syspath),
 			    *sysname = escape_text(device->sysname),
 			    *modalias = escape_text(device->modalias);
 	const struct LogField fields[] = {
@@ -29,13 +44,29 @@ _printf_(6, 7) static void record(int priority, const char *message_id, const ch
 	};
 	va_list ap;
 
+	if (log_drops(priority))
+		return;
 	va_start(ap, format);
 	if (vasprintf(&text, format, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s:%s %s (%s)",
-		   bus_to_string(device->bus), sysname ? sysname : "?", text ? text : outcome,
-		   source ? source : "?");
+	if (asprintf(&name, "%s:%s", bus_to_string(device->bus), sysname ? sysname : "?") < 0)
+		name = NULL;
+	if (asprintf(&line, "%s %s (%s)", name ? name : "?", text ? text : outcome,
+		     source ? source : "?") < 0)
+		line = NULL;
+	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s",
+		   line ? line : "out of memory");
+	tell(&(struct Record){
+		.device = device,
+		.syspath = syspath,
+		.name = name,
+		.outcome = outcome,
+		.action = action_to_string(decision->action),
+		.driver = decision->driver ? decision->driver : "",
+		.source = source ? source : "",
+		.text = line,
+	});
 }
 
 static void record_success(const struct Device *device, const struct Decision *decision,
@@ -132,19 +163,31 @@ void record_unsupported(const struct Device *device, const struct Decision *deci
 	       "not as wanted: %s", why);
 }
 
-static void record_path(int priority, const char *message_id, const char *syspath,
-			const char *problem)
+static void record_path(int priority, const char *message_id, const char *outcome,
+			const char *syspath, const char *problem)
 {
-	_cleanup_free_ char *safe = escape_text(syspath);
-	const struct LogField fields[] = {{FIELD_DEVICE, safe}};
+	_cleanup_free_ char *safe = escape_text(syspath), *line = NULL;
+	const struct LogField fields[] = {{FIELD_DEVICE, safe}, {FIELD_OUTCOME, outcome}};
 
-	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s: %s", safe ? safe : "?",
-		   problem);
+	if (asprintf(&line, "%s: %s", safe ? safe : "?", problem) < 0)
+		line = NULL;
+	log_record(priority, message_id, fields, ELEMENTSOF(fields), "%s",
+		   line ? line : "out of memory");
+	tell(&(struct Record){
+		.syspath = safe,
+		.name = safe,
+		.outcome = outcome,
+		.action = "",
+		.driver = "",
+		.source = "",
+		.text = line,
+	});
 }
 
 void record_vanished(const char *syspath)
 {
-	record_path(LOG_INFO, MESSAGE_ID_VANISHED, syspath, "vanished before it was decided over");
+	record_path(LOG_INFO, MESSAGE_ID_VANISHED, "vanished", syspath,
+		    "vanished before it was decided over");
 }
 
 void record_unreadable(const char *syspath, int error)
@@ -154,7 +197,8 @@ void record_unreadable(const char *syspath, int error)
 	if (asprintf(&problem, "could not be read, so it was not decided over: %s",
 		     strerror(-error)) < 0)
 		problem = NULL;
-	record_path(LOG_ERR, MESSAGE_ID_FAILURE, syspath, problem ? problem : "out of memory");
+	record_path(LOG_ERR, MESSAGE_ID_FAILURE, "failed", syspath,
+		    problem ? problem : "out of memory");
 }
 
 void record_missing(const struct Rule *rule, unsigned admitted)

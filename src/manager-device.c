@@ -4,85 +4,17 @@
 #include <errno.h>
 
 #include "device-read.h"
+#include "manager-bus.h"
+#include "manager-pending.h"
 #include "manager-usb.h"
 #include "parent.h"
 #include "record.h"
 #include "sysfs-io.h"
 
-#define MAX_ATTEMPTS 3	/* of a request whose worker died */
-#define MAX_PENDING 128 /* requests at once: each keeps descriptors open */
-
-/* A device on its way through a worker. First what a policy asks for may have to be read there,
- * then what was decided is written; what its record will need goes with it. */
-struct Pending {
-	struct Pending *next, **link; /* *link is this one */
-	struct Manager *manager;
-	struct Device *device;
-	struct Policy *policy; /* that is read for, or that the decision points into */
-	int dirfd;
-	unsigned attempts;
-	struct Vector readings; /* that the device's texts come from */
-	bool is_first;		/* it was not decided over before */
-	struct Decision decision;
-	struct EnforceRequest request;
-};
-
-/* --- what is on its way --- */
-
-static void pending_free(struct Pending *pending)
-{
-	if (!pending)
-		return;
-	*pending->link = pending->next;
-	if (pending->next)
-		pending->next->link = pending->link;
-	pending->manager->pending--;
-	readings_done(&pending->readings);
-	device_free(pending->device);
-	policy_unref(pending->policy);
-	if (pending->dirfd >= 0)
-		(void)close(pending->dirfd);
-	free(pending);
-}
-
-static struct Pending *pending_new(struct Manager *m)
-{
-	struct Pending *pending = calloc(1, sizeof(*pending));
-
-	if (!pending)
-		return NULL;
-	pending->manager = m;
-	pending->policy = policy_ref(m->policy);
-	pending->dirfd = -1;
-	pending->next = m->first_pending;
-	pending->link = &m->first_pending;
-	if (pending->next)
-		pending->next->link = &pending->next;
-	m->first_pending = pending;
-	m->pending++;
-	return pending;
-}
-
-/* The device and the descriptor go with it. */
-static void pending_take(struct Pending *pending, struct Device **device, int *dirfd)
-{
-	pending->device = TAKE_PTR(*device);
-	pending->dirfd = take_fd(dirfd);
-}
-
-void manager_drop_pending(struct Manager *m)
-{
-	while (m->first_pending)
-		pending_free(m->first_pending);
-}
-
 /* Whether exactly this device is on its way. */
 static bool is_pending(const struct Manager *m, const struct Known *known)
 {
-	for (const struct Pending *p = m->first_pending; p; p = p->next)
-		if (p->device->dev == known->dev && p->device->ino == known->ino)
-			return true;
-	return false;
+	return pending_find(m, known->dev, known->ino);
 }
 
 /* --- what is known --- */
@@ -98,9 +30,11 @@ static struct Known *find_exactly(struct Manager *m, const char *syspath, dev_t 
 /* Notes a device that is still to be decided over. NULL when out of memory. */
 static struct Known *note_device(struct Manager *m, const struct Device *device)
 {
-	struct Known *known;
+	struct Known *known = registry_find(&m->registry, device->syspath);
 
-	phase_read(&m->phase); /* a device that came after the freeze comes after its mark */
+	if (known && (known->dev != device->dev || known->ino != device->ino))
+		manager_bus_removed(m, known); /* another one was at its path */
+	manager_read_phase(m); /* a device that came after the freeze comes after its mark */
 	known = registry_add(&m->registry, device,
 			     m->is_started || phase_is_hot(&m->phase, device->ino));
 	if (known)
@@ -129,9 +63,31 @@ bool manager_is_there(const struct Known *known)
 	       ino == known->ino && sysfs_is_alive(dirfd);
 }
 
+int manager_open(const struct Known *known, int *ret_dirfd, struct Device **ret)
+{
+	_cleanup_close_ int dirfd = sysfs_open(known->syspath);
+	dev_t dev;
+	ino_t ino;
+	int r;
+
+	if (dirfd < 0)
+		return dirfd;
+	r = sysfs_identity(dirfd, &dev, &ino);
+	if (r >= 0 && (dev != known->dev || ino != known->ino))
+		return -ENODEV;
+	if (r >= 0)
+		r = device_read(known->syspath, dirfd, NULL, ret);
+	if (r < 0) /* what identifies it cannot be read: what refuses it may */
+		r = device_read_authorization(known->syspath, dirfd, ret);
+	if (r >= 0)
+		*ret_dirfd = take_fd(&dirfd);
+	return r;
+}
+
 static struct Known *forget(struct Manager *m, struct Known *known)
 {
 	state_note_gone(&m->state, known);
+	manager_bus_removed(m, known);
 	return registry_forget(&m->registry, known);
 }
 
@@ -181,9 +137,10 @@ static int submit(struct Pending *pending)
 				  on_done, pending);
 }
 
-static void count_outcome(struct ManagerCounts *counts, const struct EnforceRequest *request,
-			  int error)
+void manager_count_outcome(struct Manager *m, const struct EnforceRequest *request, int error)
 {
+	struct ManagerCounts *counts = &m->counts;
+
 	if (error == 0 && request->to_default)
 		counts->returned++;
 	else if (error == 0 && request->authorize)
@@ -256,18 +213,27 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
 		return;
-	count_outcome(&m->counts, &pending->request, reply->error);
+	manager_count_outcome(m, &pending->request, reply->error);
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
 	device = TAKE_PTR(pending->device);
 	known = find_exactly(m, device->syspath, device->dev, device->ino);
-	if (known)
+	if (pending->is_superseded)
+		manager_hand_note(m, device, reply);
+	else if (known)
 		note_outcome(m, known, &pending->request, reply);
 	state_flush(&m->state, &m->registry); /* what others decide from now on is theirs */
+	if (known)
+		manager_bus_changed(m, known);
 	pending_free(pending);
 	if (was_refused)
 		look_again_at_unrefused(m);
-	if (reply->authorized == 1)
-		look_again_below(m, device->syspath);
+	manager_go_on(m, device);
+}
+
+void manager_go_on(struct Manager *m, const struct Device *device)
+{
+	manager_hand_go_on(m, device);
+	look_again_below(m, device->syspath); /* it may be authorized now */
 	come_back(m, device->syspath, device->dev, device->ino);
 	manager_look_at_waiting(m);
 }
@@ -371,12 +337,13 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 	struct Decision decision;
 	enum EnforcePlan what;
 	const char *why;
-	bool is_by_hand;
+	bool is_by_hand, is_new = !known->is_decided;
 
-	m->counts.devices += !known->is_decided;
+	m->counts.devices += is_new;
 	policy_decide(m->policy, *device, &moment, &decision);
 	registry_note(&m->registry, known, *device, &decision);
 	if (m->audit && !bus_info[(*device)->bus].native) {
+		manager_bus_decided(m, known, is_new);
 		record_audit(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
@@ -387,6 +354,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 			 known->is_ours && !is_by_hand);
 	known_note_by_hand(known, is_by_hand);
 	state_note(&m->state, known);
+	manager_bus_decided(m, known, is_new);
 	if (what != PLAN_NOTHING && is_by_hand) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
@@ -496,7 +464,8 @@ static void on_read(const struct EnforceReply *reply, void *userdata)
 	struct Manager *m = pending->manager;
 	_cleanup_device_ struct Device *device = NULL;
 	_cleanup_close_ int dirfd = -1;
-	bool is_first = pending->is_first, is_outdated = pending->policy != m->policy;
+	bool is_first = pending->is_first,
+	     is_outdated = pending->policy != m->policy || pending->is_superseded;
 	int r = reply->error < 0 ? reply->error : readings_result(&pending->readings);
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS &&
@@ -507,7 +476,7 @@ static void on_read(const struct EnforceReply *reply, void *userdata)
 	pending_free(pending);
 	/* else it is gone, and known to be */
 	if (find_exactly(m, device->syspath, device->dev, device->ino)) {
-		if (is_outdated) /* a policy came that may ask for more */
+		if (is_outdated) /* a policy came that may ask for more, or somebody decided */
 			(void)manager_look(device->syspath, m);
 		else
 			go_on(m, &device, &dirfd, is_first, r);

@@ -7,6 +7,13 @@
 #include "phase.h"
 #include "state.h"
 
+/* Which policy is in force. */
+enum PolicyState {
+	POLICY_OK,
+	POLICY_BUILT_IN, /* the installed one was refused at start */
+	POLICY_FORMER,	 /* it was refused at a reload */
+};
+
 /* What becomes of one device. manager.c says when it is looked at. */
 
 struct Manager {
@@ -28,6 +35,10 @@ struct Manager {
 	bool has_unrefused; /* a device could not be refused, and may be once another one is */
 	bool has_waiting;   /* a device waits for the one above it */
 	struct Phase phase;
+	struct BusServer *bus;		 /* NULL: not served */
+	struct Question *first_question; /* of who asks about devices */
+	unsigned n_questions;
+	enum PolicyState policy_state;
 	struct ManagerCounts counts;
 	unsigned loads;	     /* of a policy */
 	int64_t loaded_usec; /* CLOCK_REALTIME */
@@ -53,6 +64,22 @@ void manager_sweep(struct Manager *m);
 /* Whether exactly this device is at its path, and is not on its way out: its attributes go before
  * the event is sent, and its directory after (drivers/base/core.c, device_del()). */
 bool manager_is_there(const struct Known *known);
+
+/* Opens and reads exactly this device, without waiting: what identifies it, where that can be read,
+ * and how it is. Returns 0 with a descriptor of its directory and a device, both the caller's;
+ * -ENODEV where it is gone; another negative errno. */
+int manager_open(const struct Known *known, int *ret_dirfd, struct Device **ret);
+
+/* Puts the policy in force as it is now and decides over every device anew. The former one stays
+ * where it cannot be read or may not change any more, of which the log tells. Returns 0; -EPERM
+ * after the freeze; -EOPNOTSUPP where nothing loads one; another negative errno. */
+int manager_reload(struct Manager *m);
+
+/* Reads the marks anew, into m->phase. */
+void manager_read_phase(struct Manager *m);
+
+/* Has the metrics written before long. */
+void manager_schedule_metrics(struct Manager *m);
 
 /* Frees what is on its way. */
 void manager_drop_pending(struct Manager *m);

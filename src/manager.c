@@ -10,7 +10,9 @@
 #include <time.h>
 
 #include "log.h"
+#include "manager-bus.h"
 #include "manager-device.h"
+#include "manager-explain.h"
 #include "manager-usb.h"
 #include "metrics.h"
 #include "names.h"
@@ -29,12 +31,28 @@ const struct ManagerOptions manager_defaults = {
 	.execute = enforce_execute,
 };
 
+/* --- marks --- */
+
+void manager_read_phase(struct Manager *m)
+{
+	struct Phase former = m->phase;
+
+	phase_read(&m->phase);
+	if (former.is_frozen != m->phase.is_frozen || former.is_sealed != m->phase.is_sealed)
+		manager_bus_phase_changed(m);
+}
+
 /* --- rules that need devices --- */
 
 /* Counts the rules that admit fewer devices than they need, and says which when they come to. */
 static void check_minimum(struct Manager *m)
 {
-	m->counts.missing = registry_missing(&m->registry, record_missing);
+	unsigned missing = registry_missing(&m->registry, record_missing);
+
+	if (missing == m->counts.missing)
+		return;
+	m->counts.missing = missing;
+	manager_bus_missing_changed(m);
 }
 
 /* --- scans --- */
@@ -167,7 +185,7 @@ static void write_metrics(struct Manager *m)
 	struct Metrics metrics;
 	int r;
 
-	phase_read(&m->phase);
+	manager_read_phase(m);
 	fill_metrics(m, &metrics);
 	m->counts_written = m->counts;
 	r = metrics_write(&metrics);
@@ -184,6 +202,11 @@ static void schedule_metrics(struct Manager *m, uint64_t usec)
 	m->metrics_due = usec;
 	(void)sd_event_source_set_time(m->metrics_timer, usec);
 	(void)sd_event_source_set_enabled(m->metrics_timer, SD_EVENT_ONESHOT);
+}
+
+void manager_schedule_metrics(struct Manager *m)
+{
+	schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
 }
 
 static int on_metrics_due(sd_event_source *source, uint64_t usec, void *userdata)
@@ -209,6 +232,7 @@ static void handle_event(struct Manager *m, struct udev_device *event)
 		return;
 	if (!streq(action, "remove")) {
 		(void)manager_look(syspath, m);
+		manager_bus_event(m, syspath, action);
 		return;
 	}
 	/* another one may be at its path by now, and have been decided over: a scan is faster than
@@ -249,7 +273,7 @@ static int on_end_of_turn(sd_event_source *source, void *userdata)
 	manager_look_at_waiting(m);
 	state_flush(&m->state, &m->registry);
 	if (memcmp(&m->counts, &m->counts_written, sizeof(m->counts)) != 0)
-		schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
+		manager_schedule_metrics(m);
 	return 0;
 }
 
@@ -336,6 +360,7 @@ static int serve(struct Manager *m)
 
 	check_minimum(m);
 	write_metrics(m);
+	manager_bus_start(m);
 	(void)sd_notify(0, "READY=1");
 	notify_status(m);
 	m->metrics_due = now_usec() + METRICS_IDLE_USEC;
@@ -433,37 +458,53 @@ static int set_policy(struct Manager *m, struct Policy *policy)
 	return 0;
 }
 
-/* Puts the policy in force as it is now; the former one stays where it cannot be read, or may not
- * change any more. */
-static void reload(struct Manager *m)
+static int load_policy(struct Manager *m)
 {
 	struct Policy *policy = NULL;
-	int r;
+	int r = m->options.load(&policy, m->options.userdata);
 
-	phase_read(&m->phase);
-	if (m->phase.is_frozen) {
-		log_error("the policy is not loaded anew: it does not change after the freeze");
-		return;
-	}
-	r = m->options.load(&policy, m->options.userdata);
-	phase_read(&m->phase);
+	manager_read_phase(m);
 	if (r >= 0 && m->phase.is_frozen) {
 		policy_unref(policy);
 		r = -EPERM;
 	}
-	if (r >= 0)
-		r = set_policy(m, policy);
+	return r < 0 ? r : set_policy(m, policy);
+}
+
+static void note_refusal(struct Manager *m)
+{
+	log_error("the policy is not loaded anew; the former one stays in force");
+	m->options.remark = "policy REFUSED, the former one is in force; ";
+	if (m->policy_state == POLICY_OK)
+		m->policy_state = POLICY_FORMER;
+	manager_bus_policy_changed(m);
+}
+
+int manager_reload(struct Manager *m)
+{
+	int r;
+
+	if (!m->options.load)
+		return -EOPNOTSUPP;
+	manager_read_phase(m);
+	if (m->phase.is_frozen) {
+		log_error("the policy is not loaded anew: it does not change after the freeze");
+		return -EPERM;
+	}
+	r = load_policy(m);
 	if (r < 0) {
-		log_error("the policy is not loaded anew; the former one stays in force");
-		m->options.remark = "policy REFUSED, the former one is in force; ";
-		return;
+		note_refusal(m);
+		return r;
 	}
 	m->options.remark = NULL;
+	m->policy_state = POLICY_OK;
 	m->options.loaded(m->policy, m->options.userdata);
 	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
 		   "policy loaded: %zu rules; every device is decided over anew",
 		   policy_n_rules(m->policy));
 	(void)scan(m);
+	manager_bus_policy_changed(m);
+	return 0;
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -471,10 +512,10 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct Manager *m = userdata;
 
 	(void)sd_notify(0, "RELOADING=1");
-	reload(m);
+	(void)manager_reload(m);
 	(void)sd_notify(0, "READY=1");
 	notify_status(m);
-	schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
+	manager_schedule_metrics(m);
 	return 0;
 }
 
@@ -514,6 +555,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 		return -ENOMEM;
 	}
 	m->options = *options;
+	m->policy_state = options->remark ? POLICY_BUILT_IN : POLICY_OK;
 	m->state = STATE_CLOSED;
 	m->clock_fd = -1;
 	m->policy = policy;
@@ -537,6 +579,8 @@ void manager_free(struct Manager *m)
 	worker_pool_free(m->pool);
 	manager_drop_pending(m);
 	path_queue_done(&m->waiting);
+	manager_drop_questions(m);
+	manager_bus_stop(m);
 	state_close(&m->state);
 	registry_done(&m->registry);
 	udev_monitor_unref(m->monitor);

@@ -19,6 +19,11 @@ struct ManagerOptions {
 	int (*load)(struct Policy **ret, void *userdata);
 	/* That one is in force now. */
 	void (*loaded)(const struct Policy *policy, void *userdata);
+	/* Has a decision by hand over @device hold for the next boots as well. @driver is the only
+	 * one that may bind, "" for any; NULL: nothing was said of it. Returns 0, or a negative
+	 * errno with a phrase that the caller frees. NULL: no decision can be permanent. */
+	int (*permanent)(const struct Device *device, enum Action action, const char *driver,
+			 char **ret_problem);
 	void *userdata;
 	unsigned n_workers;
 	uint64_t deadline_usec;

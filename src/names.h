@@ -36,6 +36,7 @@
 #define MARK_SEALED "sealed"
 #define STATE_FILE "state"
 #define METRICS_FILE "metrics.prom"
+#define BUS_SOCKET "bus" /* org.tdxauth1(5) without a bus */
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */
@@ -54,3 +55,23 @@
 #define MESSAGE_ID_POLICY_REFUSED "8c4b48df7be64885a86e9a45d85ad4b8"
 #define MESSAGE_ID_POLICY_LOADED "e3376e3aedcc473e84157b2b9c6734b3"
 #define MESSAGE_ID_MISSING "f0a8bc3129144b7cad75c0627a88c22a"
+
+/* D-Bus: org.tdxauth1(5), conf/org.tdxauth1.conf. */
+#define BUS_NAME "org.tdxauth1"
+#define BUS_PATH "/org/tdxauth1"
+#define BUS_DEVICES_PATH BUS_PATH "/device"
+#define BUS_MANAGER_INTERFACE "org.tdxauth1.Manager"
+#define BUS_DEVICE_INTERFACE "org.tdxauth1.Device"
+#define BUS_ERROR(name) "org.tdxauth1.Error." name
+
+/* What polkit is asked for: conf/org.tdxauth1.policy. */
+#define POLKIT_AUTHORIZE "org.tdxauth1.authorize"
+#define POLKIT_DENY "org.tdxauth1.deny"
+#define POLKIT_PERMANENT "org.tdxauth1.permanent"
+#define POLKIT_RELOAD "org.tdxauth1.reload"
+#define POLKIT_FREEZE "org.tdxauth1.freeze"
+#define POLKIT_SEAL "org.tdxauth1.seal"
+#define POLKIT_READ_PERSONAL "org.tdxauth1.read-personal"
+
+#define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket" /* D-Bus Specification */
+#define SYSTEM_BUS_ADDRESS_VARIABLE "DBUS_SYSTEM_BUS_ADDRESS"

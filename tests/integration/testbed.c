@@ -52,6 +52,15 @@ static void use_tmpfs(void)
 		(void)fprintf(stderr, "no tmpfs in /dev/shm: devices may be taken out of order\n");
 }
 
+/* Not the machine's own. */
+static bool set_system_bus(struct Testbed *bed)
+{
+	_cleanup_free_ char *address = NULL;
+
+	return asprintf(&address, "unix:path=%s/system_bus_socket", bed->runtime_dir) > 0 &&
+	       setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1) == 0;
+}
+
 int testbed_setup(void **state)
 {
 	struct Testbed *bed = calloc(1, sizeof(*bed));
@@ -73,6 +82,8 @@ int testbed_setup(void **state)
 	bed->runtime_dir = strdup("/tmp/tdx-auth-run-XXXXXX");
 	if (!mkdtemp(bed->runtime_dir) ||
 	    setenv("TDX_AUTH_RUNTIME_DIRECTORY", bed->runtime_dir, 1) < 0)
+		return -1;
+	if (!set_system_bus(bed))
 		return -1;
 	bed->log = memfd_create("log", MFD_CLOEXEC);
 	*state = bed;

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager-hand.h"
+
+#include <errno.h>
+
+#include "log.h"
+#include "manager-bus.h"
+#include "manager-pending.h"
+#include "record.h"
+
+/* Two writers at a device at once, and the kernel says nothing of which came last. So a decision by
+ * hand takes back what no worker has begun. What one has begun, it waits for before it authorizes;
+ * it refuses at once, as a probe may be stalled for ever, and once more after. */
+struct Hand {
+	hand_done_t done;
+	void *userdata;
+	bool is_permanent;
+	bool is_out;	    /* a worker has it, or will */
+	bool is_overlapped; /* it was sent out while something else was on its way */
+	struct {
+		int authorized;
+		bool is_ours, is_by_hand;
+		char driver[POLICY_DRIVER_MAX + 1];
+	} former;			    /* how the device was known before */
+	char driver[POLICY_DRIVER_MAX + 1]; /* of the decision */
+};
+
+static void fail(hand_done_t done, void *userdata, enum Problem problem, const char *text)
+{
+	done(&(struct HandResult){.problem = problem, .text = text, .driver = ""}, userdata);
+}
+
+static void fail_pending(struct Pending *pending, enum Problem problem, const char *text)
+{
+	struct Hand *hand = pending->hand;
+	hand_done_t done = hand->done;
+	void *userdata = hand->userdata;
+
+	pending_free(pending);
+	fail(done, userdata, problem, text);
+}
+
+/* --- what is known of the device --- */
+
+static struct Known *known_of(struct Manager *m, const struct Device *device)
+{
+	struct Known *known = registry_find_ino(&m->registry, device->ino);
+
+	return known && known->dev == device->dev ? known : NULL;
+}
+
+static void note(struct Manager *m, struct Known *known)
+{
+	known->is_written = false;
+	known->is_noted = false;
+	state_note(&m->state, known);
+	state_flush(&m->state, &m->registry);
+}
+
+/* Before the write: a start after a kill in its midst leaves the device as it finds it. */
+static void note_intention(struct Manager *m, struct Hand *hand, struct Known *known)
+{
+	hand->former.authorized = known->authorized;
+	hand->former.is_ours = known->is_ours;
+	hand->former.is_by_hand = known->is_by_hand;
+	(void)snprintf(hand->former.driver, sizeof(hand->former.driver), "%s", known->driver);
+	known_note_state(known, -1, NULL, false);
+	known_note_by_hand(known, true);
+	note(m, known);
+}
+
+static void restore(const struct Hand *hand, struct Known *known)
+{
+	known_note_state(known, hand->former.authorized, hand->former.driver, hand->former.is_ours);
+	known_note_by_hand(known, hand->former.is_by_hand);
+}
+
+/* What changed nothing is no decision by hand, and what the policy wanted meanwhile is to be done.
+ */
+static void note_failure(const struct Hand *hand, struct Known *known,
+			 const struct EnforceReply *reply)
+{
+	restore(hand, known);
+	if (reply->authorized >= 0 && (reply->authorized != hand->former.authorized ||
+				       !streq(reply->authorized_driver, hand->former.driver))) {
+		known_note_state(known, reply->authorized, reply->authorized_driver, false);
+		known_note_by_hand(known, true);
+	}
+	known->is_stale = known->is_due = true;
+}
+
+/* A probe that stalls is nothing that failed: the decision is in force. */
+static void note_result(struct Manager *m, const struct Hand *hand, struct Known *known,
+			const struct EnforceReply *reply)
+{
+	if (reply->error == 0 || reply->error == -ETIME) {
+		known_note_state(known, reply->authorized, reply->authorized_driver, false);
+		known_note_by_hand(known, true);
+	} else {
+		note_failure(hand, known, reply);
+	}
+	note(m, known);
+}
+
+/* --- what is on its way --- */
+
+/* Something earlier that writes to the same device, or NULL. */
+static struct Pending *earlier_writer(const struct Pending *pending)
+{
+	struct Pending *earlier = pending_before(pending);
+
+	while (earlier && earlier->readings.n > 0)
+		earlier = pending_before(earlier);
+	return earlier;
+}
+
+/* Takes back what is not with a worker, and has the rest be forgotten when it comes. */
+static void supersede(struct Manager *m, struct Pending *pending, struct Known *known)
+{
+	struct Pending *earlier = pending_before(pending), *next;
+
+	for (; earlier; earlier = next) {
+		bool is_waiting = earlier->hand && !earlier->hand->is_out;
+
+		next = pending_before(earlier);
+		earlier->is_superseded = true;
+		if (earlier->readings.n > 0)
+			continue;
+		if (!is_waiting && !worker_pool_cancel(m->pool, earlier))
+			continue;
+		if (earlier->hand) {
+			restore(earlier->hand, known);
+			fail_pending(earlier, PROBLEM_FAILED,
+				     "another decision by hand came before it was carried out");
+		} else {
+			pending_free(earlier);
+		}
+	}
+}
+
+static enum Problem problem_of(int error)
+{
+	switch (error) {
+	case 0:
+		return PROBLEM_NONE;
+	case -ENODEV:
+		return PROBLEM_NO_SUCH_DEVICE;
+	case -ETIME:
+	case -EAGAIN:
+		return PROBLEM_STALLED;
+	case -ENOENT:
+		return PROBLEM_NOT_SUPPORTED;
+	default:
+		return PROBLEM_FAILED;
+	}
+}
+
+/* The files of the policy are read again for it to be in force, as by a reload. */
+static bool make_permanent(struct Manager *m, const struct Pending *pending, char **ret_problem)
+{
+	const struct Decision *decision = &pending->decision;
+	int r;
+
+	r = m->options.permanent(pending->device, decision->action,
+				 pending->request.set_driver ? decision->driver : NULL,
+				 ret_problem);
+	if (r >= 0)
+		(void)manager_reload(m);
+	return r >= 0;
+}
+
+static void finish(struct Pending *pending, const struct EnforceReply *reply,
+		   const struct Obstacle *obstacle)
+{
+	struct Manager *m = pending->manager;
+	struct Hand *hand = pending->hand;
+	struct Known *known = known_of(m, pending->device);
+	hand_done_t done = hand->done;
+	void *userdata = hand->userdata;
+	struct HandResult result = {.problem = problem_of(reply->error), .driver = reply->driver};
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_free_ char *unsaved = NULL;
+
+	if (reply->error < 0)
+		result.text = enforce_explain(reply->step, reply->error);
+	if (obstacle) {
+		result.problem = obstacle->problem;
+		result.text = obstacle->text;
+	}
+	manager_count_outcome(m, &pending->request, reply->error);
+	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	if (known && !pending->is_superseded) {
+		note_result(m, hand, known, reply);
+		manager_bus_changed(m, known);
+	}
+	if (reply->error == 0 && hand->is_permanent && !make_permanent(m, pending, &unsaved)) {
+		result.problem = PROBLEM_NOT_SAVED;
+		result.text = unsaved ? unsaved : "out of memory";
+	}
+	device = TAKE_PTR(pending->device);
+	pending_free(pending);
+	done(&result, userdata);
+	manager_go_on(m, device);
+}
+
+static void send_out(struct Pending *pending);
+
+static void on_done(const struct EnforceReply *reply, void *userdata)
+{
+	struct Pending *pending = userdata;
+	struct Hand *hand = pending->hand;
+
+	hand->is_out = false;
+	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS)
+		send_out(pending);
+	else if (!hand->is_overlapped || reply->error == -ENODEV || pending->is_superseded)
+		finish(pending, reply, NULL);
+	else if (!earlier_writer(pending))
+		send_out(pending);
+}
+
+static void send_out(struct Pending *pending)
+{
+	struct Hand *hand = pending->hand;
+	struct Obstacle obstacle;
+
+	if (pending->request.authorize && by_hand_is_over(&obstacle)) {
+		finish(pending, &(struct EnforceReply){.error = -EPERM, .authorized = -1},
+		       &obstacle);
+		return;
+	}
+	pending->attempts++;
+	hand->is_overlapped = earlier_writer(pending);
+	hand->is_out = true;
+	if (worker_pool_submit(pending->manager->pool, pending->dirfd, &pending->request, on_done,
+			       pending) < 0) {
+		hand->is_out = false;
+		finish(pending, &(struct EnforceReply){.error = -ENOMEM, .authorized = -1}, NULL);
+	}
+}
+
+/* The latest decision by hand that is on its way to the device, or NULL. */
+static struct Pending *latest(const struct Manager *m, const struct Device *device)
+{
+	struct Pending *pending = pending_find(m, device->dev, device->ino);
+
+	while (pending && !pending->hand)
+		pending = pending_before(pending);
+	return pending;
+}
+
+void manager_hand_note(struct Manager *m, const struct Device *device,
+		       const struct EnforceReply *reply)
+{
+	struct Pending *pending = latest(m, device);
+
+	if (!pending || reply->error == -EAGAIN)
+		return;
+	pending->hand->former.authorized = reply->authorized;
+	pending->hand->former.is_ours = true;
+	(void)snprintf(pending->hand->former.driver, sizeof(pending->hand->former.driver), "%s",
+		       reply->authorized_driver);
+}
+
+void manager_hand_go_on(struct Manager *m, const struct Device *device)
+{
+	struct Pending *pending = latest(m, device);
+
+	if (pending && !pending->hand->is_out && !earlier_writer(pending))
+		send_out(pending);
+}
+
+/* --- decisions --- */
+
+static struct EnforceRequest request_of(const struct Device *device,
+					const struct HandRequest *request)
+{
+	struct EnforceRequest ret = {.authorize = request->authorize,
+				     .remove = request->remove,
+				     .set_driver = request->driver};
+
+	if (request->driver)
+		(void)snprintf(ret.driver, sizeof(ret.driver), "%s", request->driver);
+	return by_hand_insisting(device, &ret);
+}
+
+static struct Decision decision_of(const struct HandRequest *request, const char *driver)
+{
+	enum Action refusal = request->remove ? ACTION_REMOVE : ACTION_DENY;
+
+	return (struct Decision){
+		.action = request->authorize ? ACTION_ALLOW : refusal,
+		.driver = request->driver ? driver : NULL,
+		.by = DECIDED_BY_HAND,
+	};
+}
+
+static bool may_not(const struct Manager *m, const struct HandRequest *request,
+		    struct Obstacle *ret)
+{
+	if (request->permanent && !m->options.permanent) {
+		*ret = (struct Obstacle){PROBLEM_NOT_SUPPORTED,
+					 "nothing can be made permanent here"};
+		return true;
+	}
+	return (request->authorize || request->permanent) && by_hand_is_over(ret);
+}
+
+static struct Pending *pending_of(struct Manager *m, const struct HandRequest *request,
+				  struct Device **device, int *dirfd)
+{
+	struct Pending *pending = pending_new(m);
+	struct Hand *hand = calloc(1, sizeof(*hand));
+
+	if (!pending || !hand) {
+		pending_free(pending);
+		free(hand);
+		return NULL;
+	}
+	pending->hand = hand;
+	hand->is_permanent = request->permanent;
+	if (request->driver)
+		(void)snprintf(hand->driver, sizeof(hand->driver), "%s", request->driver);
+	pending->request = request_of(*device, request);
+	pending->decision = decision_of(request, hand->driver);
+	pending_take(pending, device, dirfd);
+	return pending;
+}
+
+void manager_decide_by_hand(struct Manager *m, ino_t ino, const struct HandRequest *request,
+			    hand_done_t done, void *userdata)
+{
+	struct Known *known = registry_find_ino(&m->registry, ino);
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct EnforceRequest wanted;
+	struct Pending *pending;
+	struct Obstacle obstacle;
+	int r = known && known->is_decided ? manager_open(known, &dirfd, &device) : -ENODEV;
+
+	if (r < 0) {
+		fail(done, userdata, problem_of(r), enforce_explain(STEP_READ, r));
+		return;
+	}
+	wanted = request_of(device, request);
+	if (may_not(m, request, &obstacle) || by_hand_obstacle(device, &wanted, &obstacle)) {
+		fail(done, userdata, obstacle.problem, obstacle.text);
+		return;
+	}
+	pending = pending_of(m, request, &device, &dirfd);
+	if (!pending) {
+		fail(done, userdata, PROBLEM_FAILED, strerror(ENOMEM));
+		return;
+	}
+	pending->hand->done = done;
+	pending->hand->userdata = userdata;
+	supersede(m, pending, known);
+	note_intention(m, pending->hand, known);
+	if (!pending->request.authorize || !earlier_writer(pending))
+		send_out(pending);
+}
+
+/* --- the ends of a boot --- */
+
+static bool tell(struct Obstacle *ret, enum Problem problem, const char *text)
+{
+	*ret = (struct Obstacle){problem, text};
+	return false;
+}
+
+static void note_phase(struct Manager *m)
+{
+	manager_read_phase(m);
+	manager_schedule_metrics(m);
+}
+
+bool manager_freeze(struct Manager *m, struct Obstacle *ret)
+{
+	int r = by_hand_freeze(m->udev);
+
+	note_phase(m);
+	if (r < 0)
+		return tell(ret, PROBLEM_FAILED, strerror(-r));
+	log_info("frozen by hand until the machine starts again");
+	return true;
+}
+
+bool manager_seal(struct Manager *m, struct Obstacle *ret)
+{
+	int r = by_hand_seal(m->udev);
+
+	note_phase(m);
+	if (r < 0)
+		return tell(ret, PROBLEM_FAILED, strerror(-r));
+	log_info("sealed by hand until the machine starts again");
+	r = by_hand_lock_kernel();
+	if (r == -ENODEV) {
+		log_warning("this kernel has no lock: tdx-auth authorizes nothing any more, but "
+			    "whoever may write to sysfs still can");
+		return true;
+	}
+	return r < 0 ? tell(ret, PROBLEM_KERNEL_NOT_LOCKED, strerror(-r)) : true;
+}
+
+bool manager_reload_by_hand(struct Manager *m, struct Obstacle *ret)
+{
+	struct Obstacle over;
+	int r = manager_reload(m);
+
+	if (r == -EPERM)
+		return tell(ret, PROBLEM_FROZEN, by_hand_is_over(&over) ? over.text : strerror(-r));
+	if (r == -EOPNOTSUPP)
+		return tell(ret, PROBLEM_NOT_SUPPORTED, "this daemon loads no policy anew");
+	return r < 0 ? tell(ret, PROBLEM_POLICY_REFUSED,
+			    "the policy was refused, and the former one stays in force; the "
+			    "journal "
+			    "says why")
+		     : true;
+}

@@ -428,6 +428,19 @@ int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ..
 	return status;
 }
 
+pid_t testbed_spawn(struct Testbed *bed, int (*program)(int, char **), ...)
+{
+	char *argv[MAX_WORDS] = {NULL};
+	int argc = 0;
+	va_list ap;
+
+	va_start(ap, program);
+	while (argc < MAX_WORDS - 1 && (argv[argc] = va_arg(ap, char *)))
+		argc++;
+	va_end(ap);
+	return start_child(program, argv, STDOUT_FILENO, bed->log);
+}
+
 /* A socket for sd_notify(3), in the abstract name space. */
 static int notify_socket(char *name, size_t size)
 {

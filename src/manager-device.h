@@ -22,7 +22,7 @@ struct Manager {
 	struct WorkerPool *pool;
 	sd_event *event;
 	struct udev *udev;
-	struct udev_monitor *monitor;
+	int uevent_fd; /* -1: none yet */
 	struct Registry registry;
 	struct State state;
 	int clock_fd; /* timerfd_create(2); -1: none */

@@ -20,6 +20,7 @@
 #include "record.h"
 #include "sysfs-io.h"
 #include "udev.h"
+#include "uevent-socket.h"
 
 #define EVENTS_PER_TURN 64 /* so that replies and deadlines are never starved by a flood */
 #define PATIENCE 3	   /* deadlines of a worker that a start, or an apply, lasts at most */
@@ -148,10 +149,11 @@ static void notify_status(struct Manager *m)
 	(void)sd_notifyf(
 		0,
 		"STATUS=%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
-		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times%s",
+		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times, "
+		"messages dropped: %u forged, %u malformed%s",
 		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
 		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
-		m->counts.unsupported, m->counts.overflows,
+		m->counts.unsupported, m->counts.overflows, m->counts.forged, m->counts.malformed,
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
@@ -167,6 +169,8 @@ static void fill_metrics(const struct Manager *m, struct Metrics *ret)
 		.failed = m->counts.failed,
 		.unsupported = m->counts.unsupported,
 		.overflows = m->counts.overflows,
+		.forged = m->counts.forged,
+		.malformed = m->counts.malformed,
 		.rules = policy_n_rules(m->policy),
 		.missing_rules = m->counts.missing,
 		.loads = m->loads,
@@ -222,45 +226,81 @@ static int on_metrics_due(sd_event_source *source, uint64_t usec, void *userdata
 
 /* --- events --- */
 
-static void handle_event(struct Manager *m, struct udev_device *event)
+/* Whether the event is of a device that policies are about. */
+static bool is_governed(const struct Uevent *event)
 {
-	const char *syspath = udev_device_get_syspath(event);
-	const char *action = udev_device_get_action(event);
+	enum Bus bus = bus_from_string(event->subsystem);
+
+	return bus != _BUS_INVALID &&
+	       (!bus_info[bus].devtype || streq_or_null(bus_info[bus].devtype, event->devtype));
+}
+
+static int handle_event(struct Manager *m, const struct Uevent *event)
+{
+	_cleanup_free_ char *syspath = NULL;
 	struct Known *known;
 
-	if (!syspath || !action)
-		return;
-	if (!streq(action, "remove")) {
-		(void)manager_look(syspath, m);
-		manager_bus_event(m, syspath, action);
-		return;
+	if (!is_governed(event))
+		return 0;
+	if (asprintf(&syspath, "/sys%s", event->devpath) < 0)
+		return -ENOMEM;
+	if (!streq(event->action, "remove")) {
+		int r = manager_look(syspath, m);
+
+		manager_bus_event(m, syspath, event->action);
+		return r;
 	}
 	/* another one may be at its path by now, and have been decided over: a scan is faster than
 	 * the events that are still on their way */
 	known = registry_find(&m->registry, syspath);
 	if (known && !manager_is_there(known))
 		manager_forget(m, known);
+	return 0;
+}
+
+/* Somebody in the machine who may administer its network sends them. */
+static void note_forgery(struct Manager *m)
+{
+	if (m->counts.forged++ == 0)
+		log_warning("a message that looks like the kernel's, and is not, was dropped; "
+			    "further ones are counted");
+}
+
+/* Takes one event. Returns 1; 0 where none waits; -ENOBUFS where some were lost, as is one of the
+ * kernel's that cannot be read; or another negative errno. */
+static int take_event(struct Manager *m)
+{
+	char buffer[UEVENT_SIZE_MAX];
+	struct Uevent event;
+	int r = uevent_receive(m->uevent_fd, buffer, &event);
+
+	if (r > 0)
+		return handle_event(m, &event) < 0 ? -ENOBUFS : 1;
+	if (r == -EPERM) {
+		note_forgery(m);
+		return 1;
+	}
+	m->counts.overflows += r == -ENOBUFS;
+	m->counts.malformed += r == -EBADMSG;
+	return r == -EBADMSG ? -ENOBUFS : r;
 }
 
 static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct Manager *m = userdata;
+	bool is_lost = false;
+	int r = 1;
 
-	for (unsigned i = 0; i < EVENTS_PER_TURN; i++) {
-		_cleanup_udev_device_ struct udev_device *event = NULL;
-
-		errno = 0;
-		event = udev_monitor_receive_device(m->monitor);
-		if (event) {
-			handle_event(m, event);
-			continue;
-		}
-		if (errno == ENOBUFS) {
-			m->counts.overflows++;
-			log_warning("events were lost; looking at every device again");
-			(void)scan(m);
-		}
-		break;
+	for (unsigned i = 0; r != 0 && i < EVENTS_PER_TURN; i++) {
+		r = take_event(m);
+		is_lost = is_lost || r == -ENOBUFS;
+		/* to be deaf is not to live on: the service manager starts another one */
+		if (r < 0 && r != -ENOBUFS)
+			return sd_event_exit(m->event, r);
+	}
+	if (is_lost) {
+		log_warning("events were lost; looking at every device again");
+		(void)scan(m);
 	}
 	notify_status(m);
 	return 0;
@@ -322,14 +362,16 @@ static void watch_sleep(struct Manager *m)
 
 static int start_following(struct Manager *m)
 {
-	int r = udev_kernel_monitor_new(m->udev, &m->monitor);
+	int r;
 
-	if (r < 0) {
-		log_error("cannot listen to the kernel's events: %s", strerror(-r));
-		return r;
+	m->uevent_fd = uevent_socket_take();
+	if (m->uevent_fd == -ENOENT)
+		m->uevent_fd = uevent_socket_open();
+	if (m->uevent_fd < 0) {
+		log_error("cannot listen to the kernel's events: %s", strerror(-m->uevent_fd));
+		return m->uevent_fd;
 	}
-	r = sd_event_add_io(m->event, NULL, udev_monitor_get_fd(m->monitor), EPOLLIN, on_monitor,
-			    m);
+	r = sd_event_add_io(m->event, NULL, m->uevent_fd, EPOLLIN, on_monitor, m);
 	if (r >= 0)
 		r = sd_event_add_post(m->event, NULL, on_end_of_turn, m);
 	if (r >= 0)
@@ -557,6 +599,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	m->options = *options;
 	m->policy_state = options->remark ? POLICY_BUILT_IN : POLICY_OK;
 	m->state = STATE_CLOSED;
+	m->uevent_fd = -1;
 	m->clock_fd = -1;
 	m->policy = policy;
 	if (registry_set_policy(&m->registry, policy) < 0)
@@ -583,10 +626,11 @@ void manager_free(struct Manager *m)
 	manager_bus_stop(m);
 	state_close(&m->state);
 	registry_done(&m->registry);
-	udev_monitor_unref(m->monitor);
 	udev_unref(m->udev);
 	sd_event_source_unref(m->metrics_timer);
 	sd_event_unref(m->event);
+	if (m->uevent_fd >= 0)
+		(void)close(m->uevent_fd);
 	if (m->clock_fd >= 0)
 		(void)close(m->clock_fd);
 	policy_unref(m->policy);

@@ -43,6 +43,8 @@ struct ManagerCounts {
 	unsigned unsupported; /* the kernel has no means: a warning was logged */
 	unsigned missing;     /* rules that admit fewer devices than they need */
 	unsigned overflows;   /* times that events were lost */
+	unsigned forged;      /* messages that were not the kernel's */
+	unsigned malformed;   /* messages of the kernel's that could not be read */
 };
 
 /* Blocks SIGCHLD, SIGTERM and SIGINT, ignores SIGPIPE, starts the workers, and takes over @policy,

@@ -49,6 +49,10 @@ void metrics_print(FILE *file, const struct Metrics *metrics)
 		      "Devices that the kernel has no means for.");
 	print_counter(file, "event_overflows", metrics->overflows,
 		      "Times that events of the kernel were lost, and all devices looked at.");
+	print_counter(file, "forged_messages", metrics->forged,
+		      "Messages that were dropped, as they were not the kernel's.");
+	print_counter(file, "malformed_messages", metrics->malformed,
+		      "Messages of the kernel's that were dropped, as they could not be read.");
 	print_gauge(file, "policy_rules", metrics->rules, "Rules of the policy in force.");
 	print_gauge(file, "policy_rules_missing_devices", metrics->missing_rules,
 		    "Rules that admit fewer devices than they need.");

@@ -11,7 +11,8 @@
 struct Metrics {
 	uint64_t devices[_BUS_MAX][_ACTION_MAX]; /* by what the policy wants of them */
 	uint64_t authorized, refused, returned, failed, unsupported; /* since the start */
-	uint64_t overflows; /* times that events were lost */
+	uint64_t overflows;	    /* times that events were lost */
+	uint64_t forged, malformed; /* messages that were dropped */
 	uint64_t rules, missing_rules;
 	uint64_t loads;	     /* of a policy, since the start */
 	int64_t loaded_usec; /* when the last was, since 1970, in microseconds */

@@ -6,8 +6,6 @@
 
 #include "names.h"
 
-#define RECEIVE_BUFFER_SIZE (128 * 1024 * 1024) /* bytes; what systemd-udevd.socket(8) asks for */
-
 struct Node {
 	const char *syspath; /* the enumeration's */
 	ino_t ino;	     /* see phase.h; 0: gone meanwhile */
@@ -64,29 +62,6 @@ int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void
 	}
 	r = udev_enumerate_scan_devices(enumerate);
 	return r < 0 ? r : visit_in_order(enumerate, visit, userdata);
-}
-
-int udev_kernel_monitor_new(struct udev *udev, struct udev_monitor **ret)
-{
-	_cleanup_(udev_monitor_unrefp) struct udev_monitor *monitor =
-		udev_monitor_new_from_netlink(udev, "kernel");
-	int r;
-
-	if (!monitor)
-		return errno ? -errno : -EIO;
-	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
-		r = udev_monitor_filter_add_match_subsystem_devtype(monitor, bus_to_string(bus),
-								    bus_info[bus].devtype);
-		if (r < 0)
-			return r;
-	}
-	/* Without CAP_NET_ADMIN the buffer stays as it is, and an overrun leads to a rescan. */
-	(void)udev_monitor_set_receive_buffer_size(monitor, RECEIVE_BUFFER_SIZE);
-	r = udev_monitor_enable_receiving(monitor);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(monitor);
-	return 0;
 }
 
 /* Virtual I/O Device (VIRTIO) Version 1.2, section 5, and include/uapi/linux/virtio_ids.h. */

@@ -72,6 +72,37 @@ static void test_a_device_plugged_later_is_decided_over(void **state)
 	stop(pid);
 }
 
+/* Of one that cannot be read nobody knows what it told of. */
+static void test_a_malformed_message_leads_to_a_look_at_every_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL;
+	pid_t pid = start(bed);
+
+	nic = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x10d3);
+	testbed_send(bed, "add@/devices", sizeof("add@/devices"));
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	testbed_wait_log(bed, "events were lost");
+	stop(pid);
+}
+
+static void test_an_event_of_no_governed_device_is_dropped(void **state)
+{
+	static const char message[] = "add@/devices/a\0ACTION=add\0DEVPATH=/devices/a\0"
+				      "SUBSYSTEM=net\0";
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL;
+	pid_t pid = start(bed);
+
+	testbed_send(bed, message, sizeof(message) - 1);
+	nic = testbed_add_pci(bed, "0000:01:00.0", 0x8086, 0x10d3);
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	testbed_expect_not_logged(bed, "/devices/a");
+	testbed_expect_not_logged(bed, "events were lost");
+	stop(pid);
+}
+
 /* usbguard#444: its own write was an event that undid what was decided by hand. */
 static void test_own_writes_and_manual_ones_are_not_reverted(void **state)
 {
@@ -919,6 +950,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DAEMON_TEST(test_devices_there_at_start_are_decided_over),
 		DAEMON_TEST(test_a_device_plugged_later_is_decided_over),
+		DAEMON_TEST(test_a_malformed_message_leads_to_a_look_at_every_device),
+		DAEMON_TEST(test_an_event_of_no_governed_device_is_dropped),
 		DAEMON_TEST(test_own_writes_and_manual_ones_are_not_reverted),
 		DAEMON_TEST(test_what_user_space_decided_earlier_survives_a_kill_and_restart),
 		DAEMON_TEST(test_a_decision_by_hand_outlives_a_restart),

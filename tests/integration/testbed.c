@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -274,6 +275,85 @@ void testbed_displace(struct Testbed *bed, const char *syspath)
 void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action)
 {
 	umockdev_testbed_uevent(bed->umockdev, syspath, action);
+}
+
+void testbed_send(struct Testbed *bed, const void *message, size_t size)
+{
+	_cleanup_free_ char *root = umockdev_testbed_get_root_dir(bed->umockdev);
+	_cleanup_closedir_ DIR *dir = opendir(root);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct dirent *entry;
+	int n = 0;
+
+	assert_true(dir && fd >= 0);
+	while ((entry = readdir(dir))) {
+		struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+		if (!startswith(entry->d_name, "event"))
+			continue;
+		assert_true((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
+					     root, entry->d_name) < sizeof(address.sun_path));
+		n += sendto(fd, message, size, 0, (struct sockaddr *)&address, sizeof(address)) ==
+		     (ssize_t)size;
+	}
+	assert_true(n > 0);
+}
+
+/* What libudev's monitor gets from udevd, and what umockdev sends: src/libsystemd/sd-device/
+ * device-monitor.c in systemd. */
+struct UdevHeader {
+	char prefix[8];
+	uint32_t magic, header_size, properties_offset, properties_size, hashes[4];
+};
+
+/* Makes of it what the kernel sends: "ACTION@DEVPATH" before the same variables. Returns the new
+ * size. */
+static ssize_t make_kernels(char *buffer, size_t size, size_t room)
+{
+	_cleanup_free_ char *message = NULL;
+	struct UdevHeader header;
+	const char *properties, *action, *devpath;
+	size_t length;
+	FILE *file = open_memstream(&message, &length);
+
+	assert_non_null(file);
+	memcpy(&header, buffer, sizeof(header));
+	assert_true(header.properties_offset + header.properties_size == size);
+	properties = buffer + header.properties_offset;
+	action = startswith(properties, "ACTION="); /* umockdev has these two first */
+	assert_non_null(action);
+	devpath = startswith(action + strlen(action) + 1, "DEVPATH=");
+	assert_non_null(devpath);
+	assert_true(fprintf(file, "%s@%s%c", action, devpath, '\0') > 0);
+	assert_true(fwrite(properties, 1, header.properties_size, file) == header.properties_size);
+	assert_int_equal(fclose(file), 0);
+	assert_true(length <= room);
+	memcpy(buffer, message, length);
+	return (ssize_t)length;
+}
+
+/* umockdev has its messages come from udevd's group and a process: here, from the kernel. Those of
+ * testbed_send() are what they are. */
+ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags)
+{
+	struct sockaddr_nl *sender = header->msg_name;
+	ssize_t n = __real_recvmsg(fd, header, flags);
+	struct cmsghdr *control;
+	struct ucred kernel = {0};
+
+	if (n <= 0 || !sender || sender->nl_family != AF_NETLINK)
+		return n;
+	header->msg_namelen = sizeof(*sender);
+	sender->nl_groups = 1;
+	control = CMSG_FIRSTHDR(header);
+	if (control)
+		memcpy(CMSG_DATA(control), &kernel, sizeof(kernel));
+	if ((size_t)n > sizeof(struct UdevHeader) && streq(header->msg_iov->iov_base, "libudev"))
+		n = make_kernels(header->msg_iov->iov_base, (size_t)n, header->msg_iov->iov_len);
+	return n;
 }
 
 char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr)

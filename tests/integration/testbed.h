@@ -52,6 +52,9 @@ void testbed_displace(struct Testbed *bed, const char *syspath);
 
 void testbed_uevent(struct Testbed *bed, const char *syspath, const char *action);
 
+/* Has the programs receive these bytes as a message of the kernel's. */
+void testbed_send(struct Testbed *bed, const void *message, size_t size);
+
 /* Has the device go, and the daemon @pid learn of it when it is gone: umockdev says nothing of what
  * is gone already, so the daemon is stopped meanwhile. */
 void testbed_unplug(struct Testbed *bed, pid_t pid, const char *syspath);

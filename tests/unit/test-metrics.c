@@ -33,6 +33,8 @@ static void test_numbers_are_told_each_under_its_name(void **state)
 				  .failed = 4,
 				  .unsupported = 5,
 				  .overflows = 6,
+				  .forged = 71,
+				  .malformed = 72,
 				  .rules = 7,
 				  .missing_rules = 8,
 				  .loads = 9,
@@ -51,6 +53,8 @@ static void test_numbers_are_told_each_under_its_name(void **state)
 	expect_line(text, "tdx_auth_failures_total 4");
 	expect_line(text, "tdx_auth_unsupported_total 5");
 	expect_line(text, "tdx_auth_event_overflows_total 6");
+	expect_line(text, "tdx_auth_forged_messages_total 71");
+	expect_line(text, "tdx_auth_malformed_messages_total 72");
 	expect_line(text, "tdx_auth_policy_rules 7");
 	expect_line(text, "tdx_auth_policy_rules_missing_devices 8");
 	expect_line(text, "tdx_auth_policy_generation 9");

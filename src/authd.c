@@ -13,6 +13,7 @@
 #include "phase.h"
 #include "policy-files.h"
 #include "policy-write.h"
+#include "self-test.h"
 #include "vital.h"
 
 #define EXIT_USAGE 2
@@ -178,6 +179,7 @@ int authd_main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	log_open("tdx-authd", true);
+	options.impairment = self_test();
 	if (load(&source, &policy) < 0)
 		return EXIT_FAILURE;
 	options.load = load_again;
@@ -192,5 +194,5 @@ int authd_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (manager_run(manager) < 0)
 		return EXIT_FAILURE;
-	return source.is_degraded ? EXIT_FAILURE : EXIT_SUCCESS;
+	return source.is_degraded || options.impairment ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -308,10 +308,25 @@ static int find_consoles(struct Vital *vital)
 	return r < 0 ? r : 0;
 }
 
+/* A table of the machine's network, which the daemon itself has no part in. Who may not see the
+ * first process sees his own. */
+static FILE *open_routes(const char *name)
+{
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/1/net/%s", name);
+	f = fopen(path, "re");
+	if (f)
+		return f;
+	(void)snprintf(path, sizeof(path), "/proc/net/%s", name);
+	return fopen(path, "re");
+}
+
 /* proc(5): interface, destination, gateway, flags, ... */
 static int find_ipv4_route(struct Walk *walk)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/net/route", "re");
+	_cleanup_fclose_ FILE *f = open_routes("route");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	int r = 0;
@@ -330,7 +345,7 @@ static int find_ipv4_route(struct Walk *walk)
 /* Destination, its prefix, source, its prefix, next hop, metric, counters, flags, interface. */
 static int find_ipv6_route(struct Walk *walk)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/net/ipv6_route", "re");
+	_cleanup_fclose_ FILE *f = open_routes("ipv6_route");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	int r = 0;

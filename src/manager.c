@@ -148,12 +148,14 @@ static void notify_status(struct Manager *m)
 	check_minimum(m);
 	(void)sd_notifyf(
 		0,
-		"STATUS=%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
+		"STATUS=%s%s%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
 		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times, "
 		"messages dropped: %u forged, %u malformed%s",
-		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
-		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
-		m->counts.unsupported, m->counts.overflows, m->counts.forged, m->counts.malformed,
+		m->options.impairment ? m->options.impairment : "",
+		m->options.impairment ? "; " : "", m->options.remark ? m->options.remark : "",
+		m->counts.devices, m->counts.authorized, m->counts.refused, m->counts.returned,
+		m->counts.unchanged, m->counts.failed, m->counts.unsupported, m->counts.overflows,
+		m->counts.forged, m->counts.malformed,
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
@@ -176,6 +178,7 @@ static void fill_metrics(const struct Manager *m, struct Metrics *ret)
 		.loads = m->loads,
 		.loaded_usec = m->loaded_usec,
 		.policy_refused = m->options.remark,
+		.impaired = m->options.impairment,
 		.frozen = m->phase.is_frozen,
 		.sealed = m->phase.is_sealed,
 	};

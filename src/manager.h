@@ -13,7 +13,8 @@ struct ManagerOptions {
 	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
-	const char *remark; /* before the status shown by the service manager; NULL: nothing */
+	const char *remark;	/* before the status shown by the service manager; NULL: nothing */
+	const char *impairment; /* what self_test() found; NULL: nothing */
 	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,
 	 * or a negative errno after the log told why. NULL: no reload. */
 	int (*load)(struct Policy **ret, void *userdata);

@@ -64,6 +64,8 @@ void metrics_print(FILE *file, const struct Metrics *metrics)
 		      metrics->loaded_usec / 1000000, metrics->loaded_usec % 1000000);
 	print_gauge(file, "policy_refused", metrics->policy_refused,
 		    "Whether the policy that is installed could not be loaded.");
+	print_gauge(file, "impaired", metrics->impaired,
+		    "Whether something keeps the daemon from its work.");
 	print_gauge(file, "frozen", metrics->frozen, "Whether the policy is frozen.");
 	print_gauge(file, "sealed", metrics->sealed,
 		    "Whether no device becomes authorized any more.");

@@ -17,6 +17,7 @@ struct Metrics {
 	uint64_t loads;	     /* of a policy, since the start */
 	int64_t loaded_usec; /* when the last was, since 1970, in microseconds */
 	bool policy_refused; /* the policy that is installed could not be loaded */
+	bool impaired;	     /* the self-test failed */
 	bool frozen, sealed;
 };
 

@@ -31,6 +31,7 @@
 #define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
 
 #define RUNTIME_DIR "/run/tdx-auth"
+#define SELF_TEST_FILE "self-test"
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
 #define MARK_SEALED "sealed"
@@ -54,6 +55,7 @@
 #define MESSAGE_ID_VANISHED "c2f572eca2e044adbbe0de55629bfd04"
 #define MESSAGE_ID_POLICY_REFUSED "8c4b48df7be64885a86e9a45d85ad4b8"
 #define MESSAGE_ID_POLICY_LOADED "e3376e3aedcc473e84157b2b9c6734b3"
+#define MESSAGE_ID_IMPAIRED "fccfc4ea79744c2f91ce4b25eea1450e"
 #define MESSAGE_ID_MISSING "f0a8bc3129144b7cad75c0627a88c22a"
 
 /* D-Bus: org.tdxauth1(5), conf/org.tdxauth1.conf. */

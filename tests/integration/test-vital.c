@@ -217,10 +217,10 @@ static void test_a_device_of_two_default_routes_is_told_once(void **state)
 	add_in_use(bed, DISK_A);
 	testbed_add_file(bed, "/sys/devices/" DISK_A "/net/eth0/mtu", "1500\n");
 	testbed_add_link(bed, "/sys/class/net/eth0", "/sys/devices/" DISK_A "/net/eth0");
-	testbed_add_file(bed, "/proc/net/route",
+	testbed_add_file(bed, "/proc/1/net/route",
 			 "Iface\tDestination\tGateway\tFlags\n"
 			 "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
-	testbed_add_file(bed, "/proc/net/ipv6_route",
+	testbed_add_file(bed, "/proc/1/net/ipv6_route",
 			 "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
 			 "fe800000000000000000000000000001 00000400 1 0 00000003 eth0\n");
 	err = expect_refused(bed, "the default route", 1);

@@ -39,6 +39,7 @@ static void test_numbers_are_told_each_under_its_name(void **state)
 				  .missing_rules = 8,
 				  .loads = 9,
 				  .loaded_usec = 1700000000000042,
+				  .impaired = true,
 				  .sealed = true};
 	_cleanup_free_ char *text = NULL;
 
@@ -60,6 +61,7 @@ static void test_numbers_are_told_each_under_its_name(void **state)
 	expect_line(text, "tdx_auth_policy_generation 9");
 	expect_line(text, "tdx_auth_policy_loaded_timestamp_seconds 1700000000.000042");
 	expect_line(text, "tdx_auth_policy_refused 0");
+	expect_line(text, "tdx_auth_impaired 1");
 	expect_line(text, "tdx_auth_frozen 0");
 	expect_line(text, "tdx_auth_sealed 1");
 }

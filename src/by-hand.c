@@ -27,6 +27,8 @@ static struct Obstacle find_obstacle(const struct Device *device,
 			       ? because(PROBLEM_NONE, NULL)
 			       : because(PROBLEM_NOT_SUPPORTED,
 					 "devices of this bus cannot be removed");
+	if (device->override)
+		return because(PROBLEM_NOT_SUPPORTED, enforce_explain(STEP_READ, -EEXIST));
 	if (device->authorized < 0)
 		return because(PROBLEM_NOT_SUPPORTED,
 			       "this kernel has no \"authorized\" attribute on the device");
@@ -54,6 +56,7 @@ struct EnforceRequest by_hand_insisting(const struct Device *device,
 
 	insisting.by_hand = true;
 	insisting.insist = !request->authorize && bus_info[device->bus].waits;
+	enforce_aim(&insisting, device);
 	return insisting;
 }
 

@@ -57,6 +57,7 @@ static void decide(const struct Policy *policy, Find find, const struct Device *
 		decide_by_default(policy, device, moment, ret);
 	if (moment && moment->is_sealed && action_gives(ret->action))
 		*ret = (struct Decision){ACTION_DENY, NULL, ret->rule, DECIDED_BY_SEAL};
+	ret->is_hot = moment && moment->is_hot;
 }
 
 void policy_decide_linear(const struct Policy *policy, const struct Device *device,

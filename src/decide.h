@@ -20,6 +20,7 @@ struct Decision {
 	const char *driver;	 /* with ACTION_ALLOW: the only driver that may bind; NULL: any */
 	const struct Rule *rule; /* NULL where no rule matched and the bus's default decided */
 	enum DecidedBy by;
+	bool is_hot; /* the device came after the start, as far as was told */
 };
 
 /* Decides by the first rule that matches, else by the default. Never fails. With an index

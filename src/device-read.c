@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "driver-gate.h"
 #include "names.h"
 #include "sysfs-io.h"
 
@@ -152,15 +153,31 @@ static int build_usb_modalias(int dirfd, struct Device *device)
 	return 0;
 }
 
+/* What stands for the attributes where there are none. */
+static int read_gate(int dirfd, struct Device *device)
+{
+	struct GateState state;
+	int r = gate_read(dirfd, device->bus, device->driver, &state);
+
+	device->gate = state.gate;
+	device->authorized = state.authorized;
+	device->authorized_driver = state.authorized_driver;
+	device->override = state.override;
+	return r;
+}
+
 static int read_authorization(int dirfd, struct Device *device)
 {
 	_cleanup_free_ char *authorized = NULL, *by = NULL;
 	int r = read_optional(dirfd, ATTR_AUTHORIZED, &authorized);
 
+	device->gate = GATE_NONE;
 	device->authorized = -1;
 	device->authorized_by = _ORIGIN_INVALID;
-	if (r < 0 || !authorized)
+	if (r < 0)
 		return r;
+	if (!authorized)
+		return read_gate(dirfd, device);
 	/* usb reads -1 while the device is being set up for wireless: as good as 0 */
 	device->authorized = streq(authorized, "1") || streq(authorized, "2");
 	r = read_optional(dirfd, ATTR_AUTHORIZED_BY, &by);
@@ -176,7 +193,8 @@ int device_read_state(int dirfd, struct Device *device)
 
 	free(device->driver);
 	free(device->authorized_driver);
-	device->driver = device->authorized_driver = NULL;
+	free(device->override);
+	device->driver = device->authorized_driver = device->override = NULL;
 	r = read_optional_link(dirfd, "driver", &device->driver);
 	return r < 0 ? r : read_authorization(dirfd, device);
 }

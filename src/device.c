@@ -13,9 +13,11 @@ const struct BusInfo bus_info[_BUS_MAX] = {
 			     {"class", ID_CLASS, 6},
 			     {"revision", ID_REVISION, 2}},
 		     .removable = true,
-		     .driver_settable = true},
+		     .driver_settable = true,
+		     .gate = GATE_OVERRIDE},
 	[BUS_VIRTIO] = {.ids = {{"vendor", ID_VENDOR, 8}, {"device", ID_DEVICE, 8, true}},
-			.driver_settable = true},
+			.driver_settable = true,
+			.gate = GATE_AUTOPROBE},
 	[BUS_USB] = {.devtype = "usb_device",
 		     .ids = {{"idVendor", ID_VENDOR, 4}, {"idProduct", ID_DEVICE, 4}},
 		     .names = {"manufacturer", "product"},
@@ -29,7 +31,10 @@ const struct BusInfo bus_info[_BUS_MAX] = {
 			     .texts = {"unique_id", "vendor_name", "device_name"},
 			     .native = true},
 	[BUS_ACPI] = {.text_ids = {"hid"}, .listed_key = "hid", .driver_settable = true},
-	[BUS_PNP] = {.text_ids = {"id"}, .listed_key = "id", .driver_settable = true},
+	[BUS_PNP] = {.text_ids = {"id"},
+		     .listed_key = "id",
+		     .driver_settable = true,
+		     .gate = GATE_AUTOPROBE},
 	[BUS_PLATFORM] = {.driver_settable = true},
 };
 
@@ -43,6 +48,7 @@ void device_free(struct Device *device)
 	free(device->text_ids);
 	free(device->driver);
 	free(device->authorized_driver);
+	free(device->override);
 	for (size_t i = 0; i < device->n_attributes; i++) {
 		free(device->attributes[i].name);
 		free(device->attributes[i].value);

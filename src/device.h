@@ -44,6 +44,7 @@ struct BusInfo {
 	bool waits;  /* who reads its `texts` waits for the device's lock, and so for as long
 		      * as a probe takes, and so does who writes `authorized` */
 	bool driver_settable; /* `authorized_driver` can hold a device to one driver */
+	enum Gate gate;	      /* where the kernel has no device authorization */
 };
 
 extern const struct BusInfo bus_info[_BUS_MAX];
@@ -63,7 +64,8 @@ struct Device {
 	char *text_ids;		 /* acpi, pnp: the ids as the device lists them, or NULL */
 	char *label;		 /* what the device calls itself, or NULL */
 	char *driver;		 /* bound driver, or NULL */
-	char *authorized_driver; /* "" for any; NULL without the attribute */
+	char *authorized_driver; /* "" for any; NULL where it cannot be held to one */
+	char *override;		 /* that somebody else holds it to by `driver_override`, or NULL */
 	struct Attribute *attributes;
 	size_t n_attributes;
 	uint32_t *interfaces;  /* usb: class, subclass, protocol of each as 0xCCSSPP, of all */
@@ -71,7 +73,8 @@ struct Device {
 	struct Device *parent; /* the device above it on a governed bus; NULL: none, or not read */
 	uint32_t ids[_ID_FIELD_MAX]; /* valid where the bit is set in have_ids */
 	unsigned have_ids;
-	int authorized; /* 0, 1, or -1 without the attribute; thunderbolt's 2 reads as 1 */
+	enum Gate gate;		   /* what it is held by instead of the attributes: driver-gate.h */
+	int authorized;		   /* 0, 1, or -1 without any means; thunderbolt's 2 reads as 1 */
 	enum Origin authorized_by; /* _ORIGIN_INVALID without the attribute */
 	dev_t dev; /* with ino, the identity of this sysfs directory: a device that */
 	ino_t ino; /* comes back at the same path has another one (kernfs ids) */

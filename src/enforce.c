@@ -3,9 +3,22 @@
 
 #include <errno.h>
 
+#include "enforce-gate.h"
 #include "hardened.h"
 #include "names.h"
 #include "sysfs-io.h"
+
+/* Nothing is written over what somebody else has written. */
+static enum EnforcePlan plan_held_by_others(const struct Device *device,
+					    const struct Decision *decision, const char **ret_why)
+{
+	if (decision->action == ACTION_ALLOW &&
+	    (!decision->driver || streq(decision->driver, device->override)))
+		return PLAN_NOTHING;
+	*ret_why = "somebody else holds the device to a driver (driver_override), and it is left "
+		   "alone";
+	return PLAN_UNSUPPORTED;
+}
 
 static enum EnforcePlan plan_deny(const struct Device *device, struct EnforceRequest *ret)
 {
@@ -36,10 +49,19 @@ static bool held_by_user(const struct Device *device)
 {
 	const char *listed = NULL;
 
+	if (device->gate == GATE_OVERRIDE) /* it keeps no other word of who held it */
+		return !isempty(device->authorized_driver);
 	if (device->authorized_by != ORIGIN_USER || isempty(device->authorized_driver))
 		return false;
 	return !hardened_find(device, &listed) || !listed ||
 	       !streq(listed, device->authorized_driver);
+}
+
+/* Whether an authorized device is still to be offered to drivers: the driver core does not come
+ * back to it by itself. */
+static bool is_to_be_bound(const struct Device *device)
+{
+	return device->gate != GATE_NONE && !device->driver;
 }
 
 static enum EnforcePlan plan_allow(const struct Device *device, const struct Decision *decision,
@@ -53,7 +75,7 @@ static enum EnforcePlan plan_allow(const struct Device *device, const struct Dec
 	*ret = (struct EnforceRequest){.authorize = true,
 				       .set_driver = decision->driver,
 				       .forget = !decision->driver && held_by_user(device)};
-	if (device->authorized == 1 && !ret->forget &&
+	if (device->authorized == 1 && !ret->forget && !is_to_be_bound(device) &&
 	    (!decision->driver || streq(device->authorized_driver, decision->driver)))
 		return PLAN_NOTHING;
 	if (decision->driver)
@@ -89,6 +111,8 @@ enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision
 		return plan_kernel(device, ret);
 	if (decision->action == ACTION_REMOVE)
 		return plan_remove(device, ret, ret_why);
+	if (device->override)
+		return plan_held_by_others(device, decision, ret_why);
 	if (device->authorized < 0)
 		return plan_ungated(decision, ret_why);
 	if (decision->action == ACTION_DENY)
@@ -202,9 +226,20 @@ static bool is_as_wanted(const struct EnforceRequest *request, const struct Enfo
 	return !request->set_driver || streq(reply->authorized_driver, request->driver);
 }
 
+void enforce_aim(struct EnforceRequest *request, const struct Device *device)
+{
+	request->gate = device->gate;
+	request->bus = device->bus;
+	(void)snprintf(request->name, sizeof(request->name), "%s", device->sysname);
+}
+
 void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
 {
 	*ret = (struct EnforceReply){0};
+	if (request->gate != GATE_NONE && !request->remove) {
+		enforce_by_gate(dirfd, request, ret);
+		return;
+	}
 	if (request->remove) {
 		execute_remove(dirfd, ret);
 		if (read_state(dirfd, ret) < 0)
@@ -251,6 +286,13 @@ const char *enforce_explain(enum EnforceStep step, int error)
 		       "authorization is locked";
 	case -EPROTO:
 		return "the kernel took the write but the device reads differently";
+	case -EEXIST:
+		return "somebody else holds the device to a driver (driver_override), and it is "
+		       "left alone";
+	case -ESTALE:
+		return "another device took its place meanwhile; that is decided over anew";
+	case -EOPNOTSUPP:
+		return "its driver cannot be taken from it by request";
 	case -ENOENT:
 		return "this kernel has no such attribute on the device";
 	default:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <limits.h>
+
 #include "decide.h"
 #include "policy-parse.h"
 
@@ -16,6 +18,10 @@ struct EnforceRequest {
 	bool set_driver; /* hold the device to `driver`, "" for any */
 	bool remove;	 /* refuse it and take it out of the machine */
 	char driver[POLICY_DRIVER_MAX + 1]; /* with `authorize` alone */
+	/* Where the device is held by the driver core alone, for enforce_aim() to fill in: */
+	enum Gate gate;
+	enum Bus bus;
+	char name[NAME_MAX + 1]; /* by which the bus knows it */
 };
 
 /* Which write failed, for the error that a person reads. */
@@ -31,7 +37,8 @@ enum EnforceStep {
 };
 
 struct EnforceReply {
-	int error; /* 0, or the negative errno of `step`; -ETIME: the worker was given up */
+	int error; /* 0, or the negative errno of `step`; -ETIME: the worker was given up; -ESTALE:
+		    * another device took its place meanwhile, which is to be decided over anew */
 	enum EnforceStep step; /* STEP_NONE where error is 0 */
 	int authorized;	       /* as read back afterwards; -1 unknown */
 	enum Origin authorized_by;
@@ -50,6 +57,9 @@ enum EnforcePlan {
  * device still can, and *ret is that request: an `allow` is never executed wider than it says. */
 enum EnforcePlan enforce_plan(const struct Device *device, const struct Decision *decision,
 			      struct EnforceRequest *ret, const char **ret_why);
+
+/* Says in @request which device it is about and what holds that: before it is executed. */
+void enforce_aim(struct EnforceRequest *request, const struct Device *device);
 
 /* Carries out @request on the device whose directory is @dirfd and reads the state back through
  * fresh opens. The device is deauthorized before it changes its driver. Blocks for as long as the

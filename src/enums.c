@@ -38,6 +38,7 @@ static const char *const origin_words[_ORIGIN_MAX] = {
 static const char *const protection_words[_PROTECTION_MAX] = {
 	[PROTECTION_NONE] = "none",
 	[PROTECTION_AUDIT] = "audit",
+	[PROTECTION_MODULES] = "modules",
 	[PROTECTION_KERNEL] = "kernel",
 };
 

@@ -64,9 +64,11 @@ enum Origin {
 
 /* How far a refusal on a bus holds on the running kernel. */
 enum Protection {
-	PROTECTION_NONE,   /* nothing can refuse a driver to a device of this bus */
-	PROTECTION_AUDIT,  /* the kernel says what it would refuse, and refuses nothing */
-	PROTECTION_KERNEL, /* the kernel gives a refused device no driver */
+	PROTECTION_NONE,    /* nothing can refuse a driver to a device of this bus */
+	PROTECTION_AUDIT,   /* the kernel says what it would refuse, and refuses nothing */
+	PROTECTION_MODULES, /* tdx-authd takes drivers away: what is to hold from the first moment
+			     * on, the modules that are kept out must */
+	PROTECTION_KERNEL,  /* the kernel gives a refused device no driver */
 	_PROTECTION_MAX,
 	_PROTECTION_INVALID = -1,
 };
@@ -87,6 +89,14 @@ enum Problem {
 	PROBLEM_BUSY,	   /* too much is on its way */
 	_PROBLEM_MAX,
 	PROBLEM_NONE = -1,
+};
+
+/* What of the driver core can be made to keep drivers from a device, of a bus that has no
+ * `authorized`. */
+enum Gate {
+	GATE_NONE,
+	GATE_OVERRIDE,	/* the device's own `driver_override` */
+	GATE_AUTOPROBE, /* the bus's `drivers_autoprobe`: no device has a driver but by request */
 };
 
 /* The to_string functions return static strings, NULL for a value outside the enum; the from_string

@@ -112,6 +112,7 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	known->is_unrefused = known->is_waiting = false;
 	release(registry, known);
 	known->bus = device->bus;
+	known->gate = device->gate;
 	known->action = decision->action;
 	known->rule = decision->rule;
 	known->by = decision->by;
@@ -141,6 +142,8 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device)
 	bool is_as_left = known->authorized < 0 ||
 			  (known->authorized == device->authorized && streq(known->driver, driver));
 
+	if (device->gate != GATE_NONE) /* what others hold by its override is not ours to keep */
+		return !device->override && (known->is_by_hand || !is_as_left);
 	if (device->authorized_by == ORIGIN_USER)
 		return known->is_by_hand || !known->is_ours || !is_as_left;
 	if (device->authorized_by != _ORIGIN_INVALID)
@@ -243,7 +246,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->is_hot = is_hot;
 	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
 	known->is_by_hand = known->is_written = known->is_noted = false;
-	known->before = device->authorized;
+	known->before = device->gate == GATE_NONE ? device->authorized : device->driver != NULL;
 	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)
 		registry->latest = device->ino;

@@ -22,13 +22,15 @@ struct Known {
 	bool is_waiting;     /* it is to be authorized once the device above it is */
 	char *shown;	     /* what it showed then, of a bus whose devices change their ids */
 	int before;	     /* `authorized` as it was first seen; of a root hub: whether it gave
-			      * devices to drivers then */
+			      * devices to drivers then; of what a gate holds: whether it had one */
 	int authorized;	     /* as it was seen or left last; -1 unknown */
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
 	bool is_by_hand;		    /* somebody else decided over it */
 	bool is_written;		    /* a write is on its way to it */
 	bool is_noted;			    /* state.h: it is written down as it is */
+	enum Gate gate;			    /* that holds it, valid once it is decided, as are: */
+	bool keeps_driver;		    /* it had one at first, which only that gives it */
 	enum Bus bus; /* of the device, and what is wanted of it, valid once it is decided */
 	enum Action action;
 	enum DecidedBy by;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "device-read.h"
+#include "manager-bind.h"
 #include "manager-bus.h"
 #include "manager-pending.h"
 #include "manager-usb.h"
@@ -165,6 +166,8 @@ static void note_outcome(struct Manager *m, struct Known *known,
 	if (reply->error != -EAGAIN) /* then nothing was written */
 		known_note_state(known, reply->authorized, reply->authorized_driver, true);
 	state_note(&m->state, known);
+	/* whose worker did not come to keep the device for its driver again */
+	known->is_stale |= reply->error == -ETIME && request->gate == GATE_OVERRIDE;
 	if (reply->error == 0 || reply->error == -ENODEV || !is_refusal(request))
 		return;
 	known->is_stale = true;
@@ -208,7 +211,8 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	struct Pending *pending = userdata;
 	_cleanup_device_ struct Device *device = NULL;
 	struct Manager *m = pending->manager;
-	bool was_refused = reply->error == 0 && is_refusal(&pending->request);
+	bool was_refused = reply->error == 0 && is_refusal(&pending->request),
+	     is_other = reply->error == -ESTALE;
 	struct Known *known;
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
@@ -227,6 +231,8 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	pending_free(pending);
 	if (was_refused)
 		look_again_at_unrefused(m);
+	if (is_other)
+		manager_look_at_newcomer(m, device->syspath);
 	manager_go_on(m, device);
 }
 
@@ -262,6 +268,7 @@ static int enforce(struct Manager *m, struct Device **device, const struct Decis
 	pending_take(pending, device, dirfd);
 	pending->decision = *decision;
 	pending->request = *request;
+	enforce_aim(&pending->request, pending->device);
 	note_written(m, known, true);
 	r = submit(pending);
 	if (r < 0) {
@@ -294,11 +301,15 @@ static bool is_kept(const struct Manager *m, const struct Known *known, const st
 }
 
 /* What enforce_plan() says, and what only who knows the device's past can say. */
-static enum EnforcePlan plan(const struct Manager *m, const struct Known *known,
+static enum EnforcePlan plan(const struct Manager *m, struct Known *known,
 			     const struct Device *device, const struct Decision *decision,
 			     struct EnforceRequest *request, const char **ret_why)
 {
-	enum EnforcePlan plan = enforce_plan(device, decision, request, ret_why);
+	struct Decision wanted = *decision;
+	enum EnforcePlan plan;
+
+	manager_stand_in(m, known, device, &wanted);
+	plan = enforce_plan(device, &wanted, request, ret_why);
 
 	if (plan != PLAN_NOTHING)
 		return plan;
@@ -349,6 +360,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		return 0;
 	}
 	what = plan(m, known, *device, &decision, &request, &why);
+	manager_excuse_loss(known, *device);
 	is_by_hand = is_kept(m, known, *device, is_first);
 	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
 			 known->is_ours && !is_by_hand);

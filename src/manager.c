@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "manager-bind.h"
 #include "manager-bus.h"
 #include "manager-device.h"
 #include "manager-explain.h"
@@ -63,6 +64,7 @@ static int scan(struct Manager *m)
 	int r;
 
 	manager_take_usb(m);
+	manager_take_buses(m);
 	m->registry.generation++;
 	r = udev_for_each_node(m->udev, manager_look, m);
 	if (r < 0)
@@ -133,6 +135,7 @@ int manager_apply(struct Manager *m)
 			r = -ETIME;
 	} while (r >= 0 && m->counts.devices != before);
 	state_flush(&m->state, &m->registry);
+	manager_tell_unprotected(m);
 	if (r < 0)
 		log_error("not every device was decided over: %s",
 			  r == -ETIME ? "they keep coming, or keep workers waiting" : strerror(-r));
@@ -243,7 +246,7 @@ static int handle_event(struct Manager *m, const struct Uevent *event)
 	_cleanup_free_ char *syspath = NULL;
 	struct Known *known;
 
-	if (!is_governed(event))
+	if (manager_hear_of_driver(m, event) || !is_governed(event))
 		return 0;
 	if (asprintf(&syspath, "/sys%s", event->devpath) < 0)
 		return -ENOMEM;
@@ -435,6 +438,8 @@ int manager_run(struct Manager *m)
 		r = 0;
 	}
 	m->is_started = true;
+	state_flush(&m->state, &m->registry); /* how the others were at first */
+	manager_tell_unprotected(m);
 	if (r >= 0)
 		mark_start(m);
 	if (r >= 0)

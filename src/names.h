@@ -12,6 +12,7 @@
 #define ATTR_MODALIAS "modalias"
 #define ATTR_COMPANION_MODALIAS "firmware_node/modalias" /* of a device that ACPI describes */
 #define ATTR_REMOVE "remove"
+#define ATTR_DRIVER_OVERRIDE "driver_override"
 #define ATTR_DESCRIPTORS "descriptors"
 
 #define ATTR_AUTHORIZED_DEFAULT "authorized_default" /* of a usb root hub, and a parameter */
@@ -21,6 +22,14 @@
 #define ATTR_MODE "mode"
 #define ATTR_LOCK "lock"
 #define SYSFS_DEVICES "/sys/devices"
+#define SYSFS_BUSES "/sys/bus"
+#define ATTR_AUTOPROBE "drivers_autoprobe"
+#define ATTR_PROBE "drivers_probe"
+
+/* What tdx-auth writes to driver_override: names that no driver has. The second goes on with that
+ * of the driver that the device is kept for. */
+#define OVERRIDE_REFUSED "tdx-auth:refused"
+#define OVERRIDE_ONLY "tdx-auth:only:"
 
 /* Policy drop-ins, in rising order of precedence for files of one name (DESIGN: policy). */
 #define POLICY_DIR_VENDOR "/usr/lib/tdx-auth/policy.d"

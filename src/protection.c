@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "driver-gate.h"
 #include "names.h"
 #include "sysfs-io.h"
 #include "usb-default.h"
@@ -26,6 +27,19 @@ enum Protection kernel_mode(void)
 	return PROTECTION_NONE;
 }
 
+/* What tdx-authd sets at start holds from then on, and without it nothing does. */
+static const char *explain_gate(enum Bus bus)
+{
+	if (bus_info[bus].gate == GATE_OVERRIDE)
+		return "a refused device is taken from its driver, but a driver that is loaded "
+		       "probes it first: keep modules out";
+	if (gate_read_autoprobe(bus) != 0)
+		return "a refused device loses its driver, but a driver that is loaded probes it "
+		       "first: tdx-authd does not keep the bus";
+	return "a device gets no driver but from tdx-authd; what had one before its start may keep "
+	       "it: keep modules out";
+}
+
 const char *protection_explain(enum Protection protection, enum Bus bus)
 {
 	switch (protection) {
@@ -34,15 +48,20 @@ const char *protection_explain(enum Protection protection, enum Bus bus)
 		if (bus == BUS_USB && usb_default_read() != 0)
 			return "a refused device loses its driver, but may have one until then";
 		return "a refused device gets no driver";
+	case PROTECTION_MODULES:
+		return explain_gate(bus);
 	case PROTECTION_AUDIT:
 		return "the kernel logs what it would refuse, and refuses nothing";
 	default:
-		return "UNPROTECTED: this kernel cannot refuse a driver to a device of this bus";
+		return "UNPROTECTED but for modules that are not loaded: this kernel cannot refuse "
+		       "a "
+		       "driver to a device of this bus";
 	}
 }
 
 static const char *const backends[_BACKEND_MAX][2] = {
 	[BACKEND_NONE] = {"none", "none: the device has no attribute \"authorized\""},
+	[BACKEND_DRIVER] = {"driver", "the driver core: its driver is taken away"},
 	[BACKEND_BUS] = {"bus", "the bus's own \"authorized\""},
 	[BACKEND_VENDOR] = {"vendor", "the older vendor attribute \"authorized\""},
 	[BACKEND_KERNEL] = {"kernel", "the kernel's device authorization"},
@@ -50,6 +69,8 @@ static const char *const backends[_BACKEND_MAX][2] = {
 
 enum Backend device_backend(const struct Device *device)
 {
+	if (device->gate != GATE_NONE)
+		return BACKEND_DRIVER;
 	if (device->authorized < 0)
 		return BACKEND_NONE;
 	if (bus_info[device->bus].native)

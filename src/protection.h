@@ -13,7 +13,8 @@ const char *protection_explain(enum Protection protection, enum Bus bus);
 
 /* What holds a device to a decision. */
 enum Backend {
-	BACKEND_NONE,	/* nothing: it has no attribute "authorized" */
+	BACKEND_NONE,	/* nothing */
+	BACKEND_DRIVER, /* the driver core: driver-gate.h */
 	BACKEND_BUS,	/* its bus's own attribute */
 	BACKEND_VENDOR, /* the older vendor attribute */
 	BACKEND_KERNEL, /* the kernel's device authorization */

@@ -159,8 +159,12 @@ void record_audit(const struct Device *device, const struct Decision *decision)
 void record_unsupported(const struct Device *device, const struct Decision *decision,
 			const char *why)
 {
-	record(LOG_WARNING, MESSAGE_ID_FAILURE, "unsupported", device, decision,
-	       "not as wanted: %s", why);
+	/* that nothing holds the devices of a bus was said of the bus */
+	bool is_told = decision->by == DECIDED_BY_DEFAULT && device->authorized < 0 &&
+		       device->gate == GATE_NONE;
+
+	record(is_told ? LOG_DEBUG : LOG_WARNING, MESSAGE_ID_FAILURE, "unsupported", device,
+	       decision, "not as wanted: %s", why);
 }
 
 static void record_path(int priority, const char *message_id, const char *outcome,

@@ -114,6 +114,9 @@ struct json_object *device_to_json(const struct Device *device)
 				       json_object_new_boolean(device->authorized));
 	put_text(object, "authorized_by", origin_to_string(device->authorized_by));
 	put_text(object, "authorized_driver", device->authorized_driver);
+	if (device->gate != GATE_NONE)
+		put_text(object, "held_by", "driver");
+	put_text(object, "driver_override", device->override);
 	return object;
 }
 
@@ -302,7 +305,7 @@ static int read_path(struct Reader *reader, struct json_object *object, struct D
 static int read_authorization(struct Reader *reader, struct json_object *object,
 			      struct Device *device)
 {
-	_cleanup_free_ char *by = NULL;
+	_cleanup_free_ char *by = NULL, *held_by = NULL;
 	struct json_object *value;
 	int r = get(reader, object, "authorized", json_type_boolean, &value);
 
@@ -310,8 +313,16 @@ static int read_authorization(struct Reader *reader, struct json_object *object,
 	if (r == 0)
 		r = get_text(reader, object, "authorized_by", &by);
 	device->authorized_by = origin_from_string(by);
-	return r < 0 ? r
-		     : get_text(reader, object, "authorized_driver", &device->authorized_driver);
+	if (r == 0)
+		r = get_text(reader, object, "authorized_driver", &device->authorized_driver);
+	if (r == 0)
+		r = get_text(reader, object, "driver_override", &device->override);
+	if (r == 0)
+		r = get_text(reader, object, "held_by", &held_by);
+	if (r == 0 && held_by && !streq(held_by, "driver"))
+		return fail(reader, "\"%s\" is nothing that holds devices", held_by);
+	device->gate = held_by ? bus_info[device->bus].gate : GATE_NONE;
+	return r;
 }
 
 static int read_device(struct Reader *reader, struct json_object *object, struct Inventory *ret)

@@ -113,13 +113,27 @@ static int parse_usb(char *line, struct UsbDefault *ret)
 	return 0;
 }
 
-static int parse_line(char *line, struct Registry *registry, struct UsbDefault *usb)
+/* "BUS GAVE", the rest of a line. */
+static int parse_gate(char *line, struct GateDefault *ret)
+{
+	enum Bus bus = bus_from_string(next_word(&line));
+	uint64_t gave;
+
+	if (bus == _BUS_INVALID || parse_number(next_word(&line), &gave) < 0 || gave > 1 || *line)
+		return -EBADMSG;
+	ret[bus] = (struct GateDefault){true, gave};
+	return 0;
+}
+
+static int parse_line(char *line, struct Registry *registry, struct State *state)
 {
 	const char *what = next_word(&line), *word;
 	_cleanup_free_ char *syspath = NULL;
 
 	if (what && streq(what, "usb"))
-		return parse_usb(line, usb);
+		return parse_usb(line, &state->usb);
+	if (what && streq(what, "bus"))
+		return parse_gate(line, state->gates);
 	word = next_word(&line);
 	syspath = word ? unescape_text(word) : NULL;
 	if (!syspath || *syspath != '/')
@@ -142,8 +156,8 @@ static int parse_header(const char *line)
 	return n == STATE_VERSION ? 0 : -EPROTONOSUPPORT;
 }
 
-int state_parse(const char *text, size_t size, struct Registry *registry,
-		struct UsbDefault *ret_usb, size_t *ret_lines)
+int state_parse(const char *text, size_t size, struct Registry *registry, struct State *state,
+		size_t *ret_lines)
 {
 	const char *end;
 	size_t lines = 0;
@@ -157,7 +171,7 @@ int state_parse(const char *text, size_t size, struct Registry *registry,
 			return -ENOMEM;
 		if (strlen(line) != len)
 			return -EBADMSG;
-		r = lines == 0 ? parse_header(line) : parse_line(line, registry, ret_usb);
+		r = lines == 0 ? parse_header(line) : parse_line(line, registry, state);
 		if (r < 0)
 			return r;
 		lines++;
@@ -237,6 +251,18 @@ static void add_usb(struct State *state)
 	if (state->usb.is_taken)
 		add_line(state, "usb %d %" PRIu64 "\n", state->usb.gave,
 			 (uint64_t)state->usb.latest);
+}
+
+static void add_gate(struct State *state, enum Bus bus)
+{
+	if (state->gates[bus].is_taken)
+		add_line(state, "bus %s %d\n", bus_to_string(bus), state->gates[bus].gave);
+}
+
+void state_note_gate(struct State *state, enum Bus bus)
+{
+	if (state->fd >= 0)
+		add_gate(state, bus);
 }
 
 void state_note_usb(struct State *state)
@@ -348,6 +374,8 @@ static int write_anew(struct State *state, const struct Registry *registry)
 	state->is_broken = false;
 	add_line(state, STATE_HEADER "%d\n", STATE_VERSION);
 	add_usb(state);
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		add_gate(state, bus);
 	for (const struct Known *known = registry->first; known; known = known->next)
 		add_known(state, known);
 	r = state->is_broken ? -ENOMEM : replace(state);
@@ -409,7 +437,7 @@ static int open_locked(const char *path)
 	return take_fd(&fd);
 }
 
-static int load(int fd, struct Registry *registry, struct UsbDefault *ret_usb)
+static int load(int fd, struct Registry *registry, struct State *state)
 {
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
@@ -424,7 +452,7 @@ static int load(int fd, struct Registry *registry, struct UsbDefault *ret_usb)
 	if (!text)
 		return -ENOMEM;
 	n = read_full(fd, text, (size_t)st.st_size);
-	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, ret_usb, &lines);
+	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, state, &lines);
 }
 
 void state_read(struct Registry *registry)
@@ -432,9 +460,9 @@ void state_read(struct Registry *registry)
 	_cleanup_free_ char *path = state_path("");
 	_cleanup_close_ int fd =
 		path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
-	struct UsbDefault usb;
+	struct State unused = STATE_CLOSED;
 
-	if (fd >= 0 && load(fd, registry, &usb) < 0)
+	if (fd >= 0 && load(fd, registry, &unused) < 0)
 		registry_drop_all(registry);
 }
 
@@ -465,10 +493,11 @@ int state_open(struct State *state, struct Registry *registry)
 		return r;
 	}
 	state->fd = r;
-	r = load(state->fd, registry, &state->usb);
+	r = load(state->fd, registry, state);
 	if (r < 0) {
 		set_aside(path, r);
 		state->usb = (struct UsbDefault){0};
+		memset(state->gates, 0, sizeof(state->gates));
 		registry_drop_all(registry);
 	}
 	r = write_anew(state, registry);

@@ -4,6 +4,12 @@
 #include "known.h"
 #include "usb-default.h"
 
+/* What a bus of GATE_AUTOPROBE (driver-gate.h) did before it was told to have its devices wait. */
+struct GateDefault {
+	bool is_taken;
+	bool gave; /* drivers, by itself */
+};
+
 /* How devices were left, in a file in /run/tdx-auth, so that the next start tells what somebody
  * else decided meanwhile from what was decided here. A line says how one device was left and takes
  * the place of former ones about it; lines are only added, and now and then the file is written
@@ -18,7 +24,8 @@ struct State {
 	off_t size;	       /* of the file */
 	size_t lines;	       /* in the file */
 	bool is_broken;	       /* lines are missing in it, and that was said */
-	struct UsbDefault usb; /* which is kept here, and in the file */
+	struct UsbDefault usb; /* which is kept here, and in the file, as is: */
+	struct GateDefault gates[_BUS_MAX];
 };
 
 #define STATE_CLOSED ((struct State){.fd = -1})
@@ -33,9 +40,11 @@ int state_open(struct State *state, struct Registry *registry);
 /* Only reads it, whoever has it. What does not parse says nothing. */
 void state_read(struct Registry *registry);
 
-/* Has the next flush write how @known was left, what state->usb is, or that a device is gone. */
+/* Has the next flush write how @known was left, what state->usb or that of state->gates is, or that
+ * a device is gone. */
 void state_note(struct State *state, struct Known *known);
 void state_note_usb(struct State *state);
+void state_note_gate(struct State *state, enum Bus bus);
 void state_note_gone(struct State *state, const struct Known *known);
 
 /* Writes what was noted. A file that has grown too long, or that could not be written before, is
@@ -44,9 +53,10 @@ void state_flush(struct State *state, const struct Registry *registry);
 
 void state_close(struct State *state);
 
-/* Adds what the @size bytes at @text say to @registry and *ret_usb. A last line without its end is
- * one that was not finished, and is left out. Returns 0 with the number of lines; -EBADMSG;
- * -EPROTONOSUPPORT for the file of a later version; -ENOMEM. On failure @registry holds some part.
+/* Adds what the @size bytes at @text say to @registry, state->usb and state->gates. A last line
+ * without its end is one that was not finished, and is left out. Returns 0 with the number of
+ * lines; -EBADMSG; -EPROTONOSUPPORT for the file of a later version; -ENOMEM. On failure @registry
+ * holds some part.
  */
-int state_parse(const char *text, size_t size, struct Registry *registry,
-		struct UsbDefault *ret_usb, size_t *ret_lines);
+int state_parse(const char *text, size_t size, struct Registry *registry, struct State *state,
+		size_t *ret_lines);

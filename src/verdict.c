@@ -36,7 +36,8 @@ static const char *kernel_word(const struct Device *device, bool audit)
 }
 
 /* Fills in word and driver, returns the reason. */
-static const char *judge_by_kernel(const struct Device *device, bool audit, struct Verdict *ret)
+static const char *judge_by_kernel(const struct Device *device, const struct Decision *decision,
+				   bool audit, struct Verdict *ret)
 {
 	const char *says = kernel_says(device);
 	const char *driver;
@@ -55,6 +56,11 @@ static const char *judge_by_kernel(const struct Device *device, bool audit, stru
 		ret->driver = driver;
 		return "on tdx-auth's list of hardened devices";
 	}
+	if (device->gate != GATE_NONE && device->driver && !decision->is_hot) {
+		ret->word = "kernel";
+		return "not on tdx-auth's list of hardened devices, but what has a driver before "
+		       "the start keeps it";
+	}
 	ret->word = "deny";
 	return "not on tdx-auth's list of hardened devices";
 }
@@ -63,6 +69,27 @@ static int explain(struct Verdict *verdict, const char *source, const char *reas
 {
 	if (asprintf(&verdict->why, "%s: %s", source, reason) < 0) {
 		verdict->why = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* A driver_override that is none of ours stays, whatever is decided, but for an owner who wants the
+ * device out of the machine. */
+static bool is_left_to_others(const struct Device *device, const struct Decision *decision)
+{
+	if (!device->override || decision->action == ACTION_REMOVE)
+		return false;
+	return decision->action != ACTION_ALLOW ||
+	       (decision->driver && !streq(decision->driver, device->override));
+}
+
+static int judge_by_others(const struct Device *device, struct Verdict *ret)
+{
+	ret->word = "-";
+	if (asprintf(&ret->why, "somebody else holds it to %s (driver_override): left alone",
+		     device->override) < 0) {
+		ret->why = NULL;
 		return -ENOMEM;
 	}
 	return 0;
@@ -80,6 +107,8 @@ static int judge(const struct Device *device, const struct Decision *decision, b
 		ret->why = strdup(exempt);
 		return ret->why ? 0 : -ENOMEM;
 	}
+	if (is_left_to_others(device, decision))
+		return judge_by_others(device, ret);
 	source = decision_source(decision, device->bus);
 	if (!source)
 		return -ENOMEM;
@@ -100,7 +129,7 @@ static int judge(const struct Device *device, const struct Decision *decision, b
 		ret->why = TAKE_PTR(source);
 		return 0;
 	}
-	return explain(ret, source, judge_by_kernel(device, audit, ret));
+	return explain(ret, source, judge_by_kernel(device, decision, audit, ret));
 }
 
 /* User space decided otherwise than the policy does now. */

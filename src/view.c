@@ -246,6 +246,8 @@ enum Protection view_protection(const struct View *view, enum Bus bus)
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
 
+		if (device->bus == bus && device->gate != GATE_NONE)
+			return PROTECTION_MODULES;
 		if (device->bus != bus || device->authorized < 0)
 			continue;
 		/* native: the bus's own attribute; _INVALID: the older vendor attribute */

@@ -9,10 +9,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct Registry registry = {0};
-	struct UsbDefault usb = {0};
+	struct State state = STATE_CLOSED;
 	size_t lines = 0, n = 0;
 	ino_t before = 0;
-	int r = state_parse((const char *)data, size, &registry, &usb, &lines);
+	int r = state_parse((const char *)data, size, &registry, &state, &lines);
 
 	check(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
 	for (struct Known *known = registry.first; known; known = known->next) {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "driver-gate.h"
+
+#include <errno.h>
+
+#include "names.h"
+#include "sysfs-io.h"
+
+/* A kernel that could refuse devices and was told not to is left alone. */
+static bool has_authorization(void)
+{
+	return access(SYSFS_AUTHORIZATION, F_OK) == 0;
+}
+
+static int open_bus(enum Bus bus)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), SYSFS_BUSES "/%s", bus_to_string(bus));
+	return sysfs_open(path);
+}
+
+int gate_read_autoprobe(enum Bus bus)
+{
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (bus_info[bus].gate != GATE_AUTOPROBE || has_authorization())
+		return -ENODEV;
+	dirfd = open_bus(bus);
+	if (dirfd < 0)
+		return dirfd;
+	r = sysfs_read(dirfd, ATTR_AUTOPROBE, &text);
+	return r < 0 ? r : !streq(text, "0");
+}
+
+int gate_close_autoprobe(enum Bus bus)
+{
+	_cleanup_close_ int dirfd = open_bus(bus);
+
+	return dirfd < 0 ? dirfd : sysfs_write(dirfd, ATTR_AUTOPROBE, "0");
+}
+
+static int set_driver(struct GateState *state, const char *driver)
+{
+	state->authorized_driver = strdup(driver);
+	return state->authorized_driver ? 0 : -ENOMEM;
+}
+
+static int read_override(int dirfd, const char *driver, struct GateState *ret)
+{
+	_cleanup_free_ char *override = NULL;
+	const char *only;
+	int r = sysfs_read(dirfd, ATTR_DRIVER_OVERRIDE, &override);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	ret->gate = GATE_OVERRIDE;
+	only = startswith(override, OVERRIDE_ONLY);
+	if (only) {
+		ret->authorized = 1;
+		return set_driver(ret, only);
+	}
+	if (streq(override, OVERRIDE_REFUSED)) {
+		ret->authorized = driver != NULL;
+		return set_driver(ret, "");
+	}
+	/* how the kernel prints none, driver_override_show() */
+	if (!*override || streq(override, "(null)")) {
+		ret->authorized = 1;
+		return set_driver(ret, "");
+	}
+	ret->override = TAKE_PTR(override);
+	return 0;
+}
+
+static int read_autoprobe(enum Bus bus, const char *driver, struct GateState *ret)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), SYSFS_BUSES "/%s/" ATTR_AUTOPROBE, bus_to_string(bus));
+	if (access(path, F_OK) < 0)
+		return 0;
+	ret->gate = GATE_AUTOPROBE;
+	ret->authorized = driver != NULL;
+	return set_driver(ret, driver ? driver : "");
+}
+
+int gate_read(int dirfd, enum Bus bus, const char *driver, struct GateState *ret)
+{
+	*ret = (struct GateState){.authorized = -1};
+	if (bus_info[bus].gate == GATE_NONE || has_authorization())
+		return 0;
+	return bus_info[bus].gate == GATE_OVERRIDE ? read_override(dirfd, driver, ret)
+						   : read_autoprobe(bus, driver, ret);
+}

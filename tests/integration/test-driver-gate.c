@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Kernels without the series, where the driver core is all there is. */
+
+#include <errno.h>
+#include <signal.h>
+
+#include "authctl.h"
+#include "authd.h"
+#include "device-read.h"
+#include "driver-core.h"
+#include "enforce.h"
+#include "sysfs-io.h"
+#include "test.h"
+
+#define REFUSED "tdx-auth:refused"
+#define NIC "0000:00:01.0"
+
+static void expect_attr(const char *syspath, const char *attr, const char *value)
+{
+	_cleanup_free_ char *found = testbed_attr(NULL, syspath, attr);
+
+	assert_string_equal(found, value);
+}
+
+static void expect_driver(const char *syspath, const char *driver)
+{
+	_cleanup_free_ char *found = core_driver(syspath);
+
+	assert_string_equal(found, driver);
+}
+
+static int setup(void **state)
+{
+	int r = testbed_setup(state);
+
+	if (r < 0)
+		return r;
+	core_add_bus(*state, "pci");
+	core_add_bus(*state, "virtio");
+	core_add_driver(*state, "pci", "e1000");
+	core_add_driver(*state, "pci", "e1000e");
+	core_add_driver(*state, "virtio", "virtio_net");
+	core_add_driver(*state, "virtio", "virtio_balloon");
+	return 0;
+}
+
+static void stop(pid_t pid)
+{
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
+}
+
+/* --- one device --- */
+
+/* Carries out @request on the device as its own process would. */
+static void execute(const char *syspath, struct EnforceRequest request, struct EnforceReply *ret)
+{
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = -1;
+
+	assert_int_equal(device_open(syspath, NULL, &dirfd, &device), 0);
+	enforce_aim(&request, device);
+	enforce_execute(dirfd, &request, ret);
+}
+
+static const struct EnforceRequest refuse = {.authorize = false}, give = {.authorize = true},
+				   give_e1000e = {.authorize = true,
+						  .set_driver = true,
+						  .driver = "e1000e"};
+
+static void test_a_refused_device_loses_its_driver_and_gets_no_other(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+	struct EnforceReply reply;
+
+	core_bind(bed, nic, "pci", "e1000");
+	core_bind(bed, net, "virtio", "virtio_net");
+	execute(nic, refuse, &reply);
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.authorized, 0);
+	expect_driver(nic, "");
+	expect_attr(nic, "driver_override", REFUSED);
+	execute(net, refuse, &reply);
+	assert_int_equal(reply.error, 0);
+	expect_driver(net, "");
+}
+
+static void test_an_authorized_device_is_offered_to_drivers(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+	struct EnforceReply reply;
+
+	execute(nic, refuse, &reply);
+	execute(nic, give, &reply);
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.authorized, 1);
+	expect_driver(nic, "e1000");
+	expect_attr(nic, "driver_override", "");
+	execute(net, give, &reply);
+	assert_int_equal(reply.error, 0);
+	expect_driver(net, "virtio_net");
+}
+
+static void test_a_device_kept_for_a_driver_gets_it_by_its_ids_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *fits = core_add_pci(bed, NIC, 0x8086, 0x10d3, "e1000e"),
+			    *other = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000");
+	struct EnforceReply reply;
+
+	execute(fits, give_e1000e, &reply);
+	assert_int_equal(reply.error, 0);
+	assert_string_equal(reply.driver, "e1000e");
+	expect_attr(fits, "driver_override", "tdx-auth:only:e1000e");
+	/* neither the one that it is kept for, which does not know it, nor the one that does */
+	execute(other, give_e1000e, &reply);
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.authorized, 1);
+	assert_string_equal(reply.authorized_driver, "e1000e");
+	expect_driver(other, "");
+	expect_attr(other, "driver_override", "tdx-auth:only:e1000e");
+}
+
+static void test_a_device_with_another_driver_than_it_is_kept_for_loses_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
+	struct EnforceReply reply;
+
+	core_bind(bed, nic, "pci", "e1000");
+	execute(nic, give_e1000e, &reply);
+	assert_int_equal(reply.error, 0);
+	expect_driver(nic, "");
+}
+
+static void fail_write(void)
+{
+	fail_msg("a device was taken from its driver, or offered to one");
+}
+
+static void test_a_device_with_the_driver_that_it_is_kept_for_is_not_disturbed(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x10d3, "e1000e");
+	struct EnforceReply reply;
+
+	core_bind(bed, nic, "pci", "e1000e");
+	core_on_write = fail_write;
+	execute(nic, give_e1000e, &reply);
+	core_on_write = NULL;
+	assert_int_equal(reply.error, 0);
+	expect_attr(nic, "driver_override", "tdx-auth:only:e1000e");
+	expect_driver(nic, "e1000e");
+}
+
+static void test_an_override_of_others_is_never_written_over(void **state)
+{
+	static const struct EnforceRequest *const requests[] = {&refuse, &give, &give_e1000e};
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x10d3, "e1000e");
+	struct EnforceReply reply;
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "driver_override", "vfio-pci\n");
+	core_bind(bed, nic, "pci", "e1000e");
+	for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+		execute(nic, *requests[i], &reply);
+		assert_int_equal(reply.error, -EEXIST);
+		expect_attr(nic, "driver_override", "vfio-pci");
+		expect_driver(nic, "e1000e");
+	}
+}
+
+static void test_a_driver_that_cannot_be_taken_away_is_an_error(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x10d3, "fixed");
+	struct EnforceReply reply;
+
+	testbed_add_file(bed, "/sys/bus/pci/drivers/fixed/uevent", "");
+	core_bind(bed, nic, "pci", "fixed");
+	execute(nic, refuse, &reply);
+	assert_int_equal(reply.error, -EOPNOTSUPP);
+	assert_int_equal(reply.authorized, 1);
+}
+
+/* --- another device at the name --- */
+
+static struct Testbed *swapping;
+static char *newcomer;
+
+static void swap(void)
+{
+	testbed_displace(swapping, "/sys/devices/" NIC);
+	newcomer = core_add_pci(swapping, NIC, 0x8086, 0x100e, "e1000");
+}
+
+static void swap_for_bound(void)
+{
+	swap();
+	core_bind(swapping, newcomer, "pci", "e1000");
+}
+
+static void test_what_a_newcomer_got_by_the_name_is_taken_from_it(void **state)
+{
+	_cleanup_free_ char *nic = core_add_pci(*state, NIC, 0x8086, 0x100e, "e1000");
+	struct EnforceReply reply;
+
+	swapping = *state;
+	core_on_write = swap;
+	execute(nic, give, &reply);
+	assert_int_equal(reply.error, -ESTALE);
+	expect_driver(newcomer, "");
+	expect_attr(newcomer, "driver_override", "(null)");
+	free(newcomer);
+}
+
+static void test_a_newcomer_that_lost_its_driver_by_the_name_is_told_of(void **state)
+{
+	_cleanup_free_ char *nic = core_add_pci(*state, NIC, 0x8086, 0x10d3, "e1000e");
+	struct EnforceReply reply;
+
+	swapping = *state;
+	core_bind(*state, nic, "pci", "e1000e");
+	core_on_write = swap_for_bound;
+	execute(nic, refuse, &reply);
+	assert_int_equal(reply.error, -ESTALE);
+	/* its own attributes were not written to: that goes by the directory */
+	expect_attr(newcomer, "driver_override", "(null)");
+	free(newcomer);
+}
+
+static void test_a_newcomer_before_the_write_is_not_written_to(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
+	_cleanup_device_ struct Device *device = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct EnforceRequest request = give;
+	struct EnforceReply reply;
+
+	assert_int_equal(device_open(nic, NULL, &dirfd, &device), 0);
+	enforce_aim(&request, device);
+	swapping = bed;
+	swap();
+	core_on_write = fail_write;
+	enforce_execute(dirfd, &request, &reply);
+	core_on_write = NULL;
+	assert_int_equal(reply.error, -ENODEV);
+	expect_driver(newcomer, "");
+	free(newcomer);
+}
+
+/* --- the daemon --- */
+
+#define DENY_ALL "version: 1\ndefaults: { '*': deny }\n"
+
+static void test_the_daemon_takes_drivers_from_what_the_policy_denies(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"), *second = NULL;
+	pid_t pid;
+
+	core_bind(bed, nic, "pci", "e1000");
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	expect_attr(nic, "driver_override", REFUSED);
+	expect_driver(nic, "");
+	second = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000");
+	core_bind(bed, second, "pci", "e1000");
+	testbed_uevent(bed, second, "add");
+	testbed_wait_log(bed, "pci:0000:00:02.0 refused");
+	expect_driver(second, "");
+	stop(pid);
+	expect_attr(nic, "driver_override", REFUSED);
+}
+
+static void test_buses_wait_for_the_daemon_from_its_start_on(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *net = core_add_virtio(bed, "virtio0", 1, "virtio_net"),
+			    *balloon = core_add_virtio(bed, "virtio1", 5, "virtio_balloon");
+	pid_t pid;
+
+	core_bind(bed, balloon, "virtio", "virtio_balloon");
+	testbed_policy(bed, "version: 1\ndefaults: { virtio: deny }\nrules:\n"
+			    "- { action: allow, driver: virtio_net, match: { virtio: { device: 1 "
+			    "} } }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "0");
+	expect_attr("/sys/bus/pci", "drivers_autoprobe", "1"); /* of no use there */
+	expect_driver(net, "virtio_net");
+	expect_driver(balloon, "");
+	stop(pid);
+	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "0");
+	expect_driver(net, "virtio_net");
+}
+
+static void test_a_driver_that_comes_later_gets_the_devices_it_may_have(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *rng = core_add_virtio(bed, "virtio0", 4, "virtio_rng"),
+			    *second = core_add_virtio(bed, "virtio1", 4, "virtio_rng"),
+			    *nic = core_add_pci(bed, NIC, 0x10ec, 0x8139, "8139cp");
+	pid_t pid;
+
+	testbed_policy(bed,
+		       "version: 1\ndefaults: { '*': deny }\nrules:\n"
+		       "- { action: allow, match: { virtio: { device: 4 } }, count: { max: 1 } "
+		       "}\n"
+		       "- { action: allow, driver: 8139cp, match: { pci: { vendor: 0x10ec } } "
+		       "}\n");
+	pid = testbed_start(bed, authd_main);
+	expect_driver(rng, "");
+	expect_driver(nic, "");
+	core_add_driver(bed, "virtio", "virtio_rng");
+	testbed_uevent(bed, "/sys/bus/virtio/drivers/virtio_rng", "add");
+	testbed_wait_log(bed, "virtio:virtio0 authorized, driver: virtio_rng");
+	expect_driver(rng, "virtio_rng");
+	expect_driver(second, "");
+	core_add_driver(bed, "pci", "8139cp");
+	testbed_uevent(bed, "/sys/bus/pci/drivers/8139cp", "add");
+	testbed_wait_log(bed, "pci:" NIC " authorized only for 8139cp, driver: 8139cp");
+	stop(pid);
+}
+
+/* A module that is loaded anew is nobody's decision. */
+static void test_a_device_whose_driver_was_away_has_it_again(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+	pid_t pid;
+
+	core_bind(bed, net, "virtio", "virtio_net");
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	stop(pid);
+	core_unbind(bed, net);
+	core_remove_driver(bed, "virtio", "virtio_net");
+	pid = testbed_start(bed, authd_main);
+	expect_driver(net, "");
+	core_add_driver(bed, "virtio", "virtio_net");
+	testbed_uevent(bed, "/sys/bus/virtio/drivers/virtio_net", "add");
+	testbed_wait_log(bed, "virtio:virtio0 authorized, driver: virtio_net");
+	expect_driver(net, "virtio_net");
+	stop(pid);
+}
+
+static void test_what_is_decided_by_hand_stays(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net"),
+			    *balloon = core_add_virtio(bed, "virtio1", 5, "virtio_balloon");
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\ndefaults: { '*': deny }\nrules:\n"
+			    "- { action: allow, match: { virtio: { device: 1 } } }\n");
+	pid = testbed_start(bed, authd_main);
+	expect_driver(net, "virtio_net");
+	stop(pid);
+	assert_int_equal(
+		testbed_run(authctl_main, NULL, NULL, "tdx-authctl", "authorize", NIC, NULL),
+		EXIT_DONE);
+	assert_int_equal(
+		testbed_run(authctl_main, NULL, NULL, "tdx-authctl", "deny", "virtio0", NULL),
+		EXIT_DONE);
+	core_bind(bed, balloon, "virtio", "virtio_balloon");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "pci:" NIC " stays authorized, as decided earlier");
+	testbed_wait_log(bed, "virtio:virtio0 stays refused, as decided earlier");
+	testbed_wait_log(bed, "virtio:virtio1 stays authorized, as decided earlier");
+	stop(pid);
+	expect_driver(nic, "e1000");
+	expect_driver(net, "");
+	expect_driver(balloon, "virtio_balloon");
+}
+
+/* A daemon that was killed between the two writes of a refusal. */
+static void test_a_refusal_cut_short_is_completed(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
+	pid_t pid;
+
+	core_bind(bed, nic, "pci", "e1000");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "driver_override", REFUSED "\n");
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	expect_driver(nic, "");
+	stop(pid);
+}
+
+static void test_the_daemon_tells_of_an_override_that_it_leaves_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"), *out = NULL;
+	pid_t pid;
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "driver_override", "vfio-pci\n");
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "pci:" NIC " not as wanted: somebody else holds the device");
+	stop(pid);
+	expect_attr(nic, "driver_override", "vfio-pci");
+	assert_int_equal(testbed_run(authctl_main, &out, NULL, "tdx-authctl", "list", "--policy",
+				     bed->policy, NULL),
+			 EXIT_DONE);
+	assert_non_null(strstr(out, "somebody else holds it to vfio-pci (driver_override)"));
+}
+
+/* --- without a word of the owner's --- */
+
+static void test_the_list_decides_but_over_what_had_a_driver_before_the_start(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *bound = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *bare = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000"),
+			    *listed = core_add_virtio(bed, "virtio0", 1, "virtio_net"),
+			    *balloon = core_add_virtio(bed, "virtio1", 5, "virtio_balloon"),
+			    *hot = NULL;
+	pid_t pid;
+
+	core_bind(bed, bound, "pci", "e1000");
+	core_bind(bed, balloon, "virtio", "virtio_balloon");
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "2 devices of before the start, which no rule and no list of "
+			      "hardened devices admits, keep the driver that they had: "
+			      "pci:" NIC ", virtio:virtio1");
+	expect_driver(bound, "e1000");
+	expect_attr(bound, "driver_override", "(null)");
+	expect_driver(balloon, "virtio_balloon");
+	expect_attr(bare, "driver_override", REFUSED);
+	expect_driver(listed, "virtio_net");
+	hot = core_add_pci(bed, "0000:00:03.0", 0x8086, 0x100e, "e1000");
+	core_bind(bed, hot, "pci", "e1000");
+	testbed_uevent(bed, hot, "add");
+	testbed_wait_log(bed, "pci:0000:00:03.0 refused");
+	expect_driver(hot, "");
+	stop(pid);
+}
+
+static void test_what_a_rule_took_is_given_back_where_the_rule_is_gone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *balloon = core_add_virtio(bed, "virtio1", 5, "virtio_balloon");
+	pid_t pid;
+
+	core_bind(bed, nic, "pci", "e1000");
+	core_bind(bed, balloon, "virtio", "virtio_balloon");
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	expect_driver(nic, "");
+	expect_driver(balloon, "");
+	stop(pid);
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	expect_driver(nic, "e1000");
+	expect_driver(balloon, "virtio_balloon");
+	stop(pid);
+}
+
+static void test_a_bus_that_gave_nothing_by_itself_gives_nothing(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+	pid_t pid;
+
+	testbed_add_file(bed, "/sys/bus/virtio/drivers_autoprobe", "0\n");
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	expect_driver(net, "");
+	stop(pid);
+}
+
+/* The former run found the bus giving, whatever it does since. */
+static void test_what_a_bus_did_before_outlives_a_restart(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *net = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	pid = testbed_start(bed, authd_main);
+	net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+	testbed_uevent(bed, net, "add");
+	testbed_wait_log(bed, "virtio:virtio0 authorized only for virtio_net, driver: virtio_net");
+	stop(pid);
+}
+
+/* --- what is said of it --- */
+
+static void test_each_bus_says_what_holds_its_devices_and_how_far(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net"),
+			    *platform = umockdev_testbed_add_device(bed->umockdev, "platform",
+								    "thing", NULL, NULL, NULL),
+			    *out = NULL, *json = NULL, *later = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\n");
+	assert_int_equal(testbed_run(authctl_main, &out, NULL, "tdx-authctl", "list", NULL),
+			 EXIT_DONE);
+	assert_non_null(strstr(out, "a driver that is loaded probes it first: keep modules out"));
+	assert_non_null(strstr(out, "tdx-authd does not keep the bus"));
+	assert_non_null(strstr(out, "UNPROTECTED but for modules that are not loaded"));
+	assert_int_equal(
+		testbed_run(authctl_main, &json, NULL, "tdx-authctl", "list", "--json", NULL),
+		EXIT_DONE);
+	assert_non_null(strstr(json, "\"backend\":\"driver\""));
+	assert_non_null(strstr(json, "\"pci\":\"modules\""));
+	assert_non_null(strstr(json, "\"virtio\":\"modules\""));
+	assert_non_null(strstr(json, "\"platform\":\"none\""));
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "UNPROTECTED: this kernel cannot refuse a driver to devices of "
+			      "platform;");
+	assert_int_equal(testbed_run(authctl_main, &later, NULL, "tdx-authctl", "list", NULL),
+			 EXIT_DONE);
+	assert_non_null(strstr(later, "a device gets no driver but from tdx-authd"));
+	stop(pid);
+}
+
+/* Its owner has switched that off. */
+static void test_a_kernel_with_the_series_switched_off_is_left_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
+	pid_t pid;
+
+	testbed_mode(bed, "off");
+	core_bind(bed, nic, "pci", "e1000");
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "UNPROTECTED: this kernel cannot refuse a driver to devices of pci;");
+	stop(pid);
+	expect_driver(nic, "e1000");
+	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "1");
+}
+
+/* --- the older vendor ABI --- */
+
+static const char *const vendor_buses[] = {"pci", "virtio", "acpi", "pnp", "platform"};
+
+/* `authorized` on a device of any bus, and nothing else. */
+static char *add_vendor(struct Testbed *bed, const char *bus, const char *what,
+			const char *authorized)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%s-%s", what, bus);
+	return umockdev_testbed_add_device(bed->umockdev, bus, name, NULL, "authorized", authorized,
+					   "driver_override", "(null)\n", NULL, NULL);
+}
+
+static void test_the_vendor_attribute_takes_either_verdict_on_every_bus(void **state)
+{
+	struct Testbed *bed = *state;
+	char *denied[ELEMENTSOF(vendor_buses)], *allowed[ELEMENTSOF(vendor_buses)];
+	pid_t pid;
+
+	for (size_t i = 0; i < ELEMENTSOF(vendor_buses); i++) {
+		denied[i] = add_vendor(bed, vendor_buses[i], "denied", "1\n");
+		allowed[i] = add_vendor(bed, vendor_buses[i], "allowed", "0\n");
+	}
+	testbed_policy(bed, "version: 1\ndefaults: { '*': deny }\nrules:\n"
+			    "- { action: allow, match: { address: 'allowed-*' } }\n");
+	pid = testbed_start(bed, authd_main);
+	for (size_t i = 0; i < ELEMENTSOF(vendor_buses); i++) {
+		expect_attr(denied[i], "authorized", "0");
+		expect_attr(denied[i], "driver_override", "(null)");
+		expect_attr(allowed[i], "authorized", "1");
+		free(denied[i]);
+		free(allowed[i]);
+	}
+	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "0");
+	stop(pid);
+}
+
+static void test_without_authorized_driver_an_allow_for_one_refuses(void **state)
+{
+	struct Testbed *bed = *state;
+	char *devices[ELEMENTSOF(vendor_buses)];
+	_cleanup_free_ char *out = NULL;
+	pid_t pid;
+
+	for (size_t i = 0; i < ELEMENTSOF(vendor_buses); i++)
+		devices[i] = add_vendor(bed, vendor_buses[i], "held", "1\n");
+	testbed_policy(bed, "version: 1\nrules:\n"
+			    "- { action: allow, driver: one, match: { address: 'held-*' } }\n");
+	pid = testbed_start(bed, authd_main);
+	for (size_t i = 0; i < ELEMENTSOF(vendor_buses); i++) {
+		expect_attr(devices[i], "authorized", "0");
+		free(devices[i]);
+	}
+	stop(pid);
+	assert_int_equal(testbed_run(authctl_main, &out, NULL, "tdx-authctl", "list", "--json",
+				     "--policy", bed->policy, NULL),
+			 EXIT_DONE);
+	assert_non_null(strstr(out, "\"backend\":\"vendor\""));
+	assert_non_null(strstr(out, "cannot hold the device to one driver"));
+}
+
+#define GATE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, testbed_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		GATE_TEST(test_a_refused_device_loses_its_driver_and_gets_no_other),
+		GATE_TEST(test_an_authorized_device_is_offered_to_drivers),
+		GATE_TEST(test_a_device_kept_for_a_driver_gets_it_by_its_ids_alone),
+		GATE_TEST(test_a_device_with_another_driver_than_it_is_kept_for_loses_it),
+		GATE_TEST(test_a_device_with_the_driver_that_it_is_kept_for_is_not_disturbed),
+		GATE_TEST(test_an_override_of_others_is_never_written_over),
+		GATE_TEST(test_a_driver_that_cannot_be_taken_away_is_an_error),
+		GATE_TEST(test_what_a_newcomer_got_by_the_name_is_taken_from_it),
+		GATE_TEST(test_a_newcomer_that_lost_its_driver_by_the_name_is_told_of),
+		GATE_TEST(test_a_newcomer_before_the_write_is_not_written_to),
+		GATE_TEST(test_the_daemon_takes_drivers_from_what_the_policy_denies),
+		GATE_TEST(test_buses_wait_for_the_daemon_from_its_start_on),
+		GATE_TEST(test_a_driver_that_comes_later_gets_the_devices_it_may_have),
+		GATE_TEST(test_a_device_whose_driver_was_away_has_it_again),
+		GATE_TEST(test_what_is_decided_by_hand_stays),
+		GATE_TEST(test_a_refusal_cut_short_is_completed),
+		GATE_TEST(test_the_daemon_tells_of_an_override_that_it_leaves_alone),
+		GATE_TEST(test_the_list_decides_but_over_what_had_a_driver_before_the_start),
+		GATE_TEST(test_what_a_rule_took_is_given_back_where_the_rule_is_gone),
+		GATE_TEST(test_a_bus_that_gave_nothing_by_itself_gives_nothing),
+		GATE_TEST(test_what_a_bus_did_before_outlives_a_restart),
+		GATE_TEST(test_each_bus_says_what_holds_its_devices_and_how_far),
+		GATE_TEST(test_a_kernel_with_the_series_switched_off_is_left_alone),
+		GATE_TEST(test_the_vendor_attribute_takes_either_verdict_on_every_bus),
+		GATE_TEST(test_without_authorized_driver_an_allow_for_one_refuses),
+	};
+
+	return RUN_TESTS("driver-gate", tests);
+}

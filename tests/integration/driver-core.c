@@ -104,8 +104,8 @@ static void link_driver(const char *device, const char *bus, const char *driver,
 	_cleanup_free_ char *target = format("%s/sys/bus/%s/drivers/%s", root, bus, driver),
 			    *link = format("%s/driver", device);
 
-	if (access(target, F_OK) == 0)
-		(void)symlink(target, link);
+	if (access(target, F_OK) == 0 && symlink(target, link) < 0 && errno != EEXIST)
+		abort();
 }
 
 static void unlink_driver(const char *device)

@@ -15,7 +15,7 @@
 
 struct Check {
 	enum VitalCheck how;
-	struct Registry former; /* at start: how a former run left the devices */
+	struct Registry former; /* how a former run left the devices, or the one that is there */
 	struct Inventory inventory;
 	struct Decision *decisions;
 	const char **told; /* of each device, behind it what was told last */
@@ -44,24 +44,47 @@ static int report(const struct Device *device, const char *what, const struct De
 	return 0;
 }
 
-/* Whether a start leaves the device as it is: somebody decided over it by hand. */
-static bool is_kept(const struct Check *check, const struct Device *device)
+/* What a former run, or the one that is there, knows of exactly this device, or NULL. */
+static const struct Known *find_former(const struct Check *check, const struct Device *device)
 {
 	const struct Known *known = registry_find(&check->former, device->syspath);
 
+	return known && known->dev == device->dev && known->ino == device->ino ? known : NULL;
+}
+
+/* Whether a start leaves the device as it is: somebody decided over it by hand. */
+static bool is_kept(const struct Check *check, const struct Device *device)
+{
+	const struct Known *known = find_former(check, device);
+
 	if (check->how != VITAL_AT_START)
 		return false;
-	if (!known || known->dev != device->dev || known->ino != device->ino)
-		return device->authorized_by == ORIGIN_USER;
-	return known_is_by_hand(known, device);
+	return known ? known_is_by_hand(known, device) : device->authorized_by == ORIGIN_USER;
+}
+
+/* The same for what stands for the kernel's decision where it makes none: manager_stand_in(). */
+static bool would_stand_in_take(const struct Check *check, const struct Device *device,
+				const struct Decision *decision)
+{
+	const struct Known *known = find_former(check, device);
+	const char *driver = NULL;
+
+	if (!decision->is_hot && (!known || known->before == 1))
+		return false;
+	return !hardened_find(device, &driver) || (driver && !streq(driver, device->driver));
 }
 
 /* Whether the device would not have the driver any more that it has. What is left to the kernel is
  * what user space had given it, if that was needed. */
-static bool would_lose_driver(const struct Device *device, const struct Decision *decision)
+static bool would_lose_driver(const struct Check *check, const struct Device *device,
+			      const struct Decision *decision)
 {
 	const char *driver;
 
+	if (device->override) /* which nothing is written over */
+		return decision->action == ACTION_REMOVE;
+	if (decision->action == ACTION_KERNEL && device->gate != GATE_NONE)
+		return would_stand_in_take(check, device, decision);
 	if (decision->action == ACTION_KERNEL)
 		return device->authorized_by == ORIGIN_USER && !bus_info[device->bus].native &&
 		       !hardened_find(device, &driver);
@@ -114,7 +137,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 
 		/* one that is refused already, or has no driver, carries nothing */
 		if (check->told[number] == what || device->authorized == 0 || !device->driver ||
-		    is_kept(check, device) || !would_lose_driver(device, decision))
+		    is_kept(check, device) || !would_lose_driver(check, device, decision))
 			continue;
 		r = report(device, what, decision);
 		check->refused += !check->told[number];
@@ -131,8 +154,7 @@ static int check_here(const struct Policy *policy, enum VitalCheck how)
 	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
 
 	phase_read(&phase);
-	if (how == VITAL_AT_START)
-		state_read(&check.former);
+	state_read(&check.former);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
 		check.told = calloc(check.inventory.n + 1, sizeof(*check.told));

@@ -254,6 +254,27 @@ static void test_a_newcomer_before_the_write_is_not_written_to(void **state)
 	free(newcomer);
 }
 
+/* In a worker of a daemon: what the environment says is put in the place of the device, once. */
+static void swap_in_worker(void)
+{
+	const char *root = getenv("SWAP_ROOT");
+	char from[512], to[512], away[512];
+
+	(void)snprintf(from, sizeof(from), "%s/sys/devices/newcomer", root);
+	(void)snprintf(to, sizeof(to), "%s/sys/devices/" NIC, root);
+	(void)snprintf(away, sizeof(away), "%s/sys/devices/" NIC "-away", root);
+	if (access(from, F_OK) < 0)
+		return;
+	if (rename(to, away) < 0 || rename(from, to) < 0)
+		abort();
+}
+
+static int authd_with_swap(int argc, char **argv)
+{
+	core_on_write = swap_in_worker;
+	return authd_main(argc, argv);
+}
+
 /* --- the daemon --- */
 
 #define DENY_ALL "version: 1\ndefaults: { '*': deny }\n"
@@ -412,6 +433,27 @@ static void test_the_daemon_tells_of_an_override_that_it_leaves_alone(void **sta
 	assert_non_null(strstr(out, "somebody else holds it to vfio-pci (driver_override)"));
 }
 
+/* Its driver was taken from it in the place of another one, and it may have it. */
+static void test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *other = core_add_pci(bed, "newcomer", 0x8086, 0x10d3, "e1000e"),
+			    *root = umockdev_testbed_get_root_dir(bed->umockdev);
+	pid_t pid;
+
+	core_bind(bed, nic, "pci", "e1000");
+	core_bind(bed, other, "pci", "e1000e");
+	testbed_policy(bed, "version: 1\ndefaults: { pci: deny }\nrules:\n"
+			    "- { action: allow, match: { pci: { device: 0x10d3 } } }\n");
+	assert_int_equal(setenv("SWAP_ROOT", root, 1), 0);
+	pid = testbed_start(bed, authd_with_swap);
+	testbed_wait_log(bed, "another device took its place meanwhile");
+	testbed_wait_log(bed, "pci:" NIC " authorized, driver: e1000e");
+	stop(pid);
+	expect_driver(nic, "e1000e");
+}
+
 /* --- without a word of the owner's --- */
 
 static void test_the_list_decides_but_over_what_had_a_driver_before_the_start(void **state)
@@ -529,6 +571,33 @@ static void test_each_bus_says_what_holds_its_devices_and_how_far(void **state)
 	stop(pid);
 }
 
+static void test_a_snapshot_holds_what_stands_for_authorization(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
+			    *other = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x10d3, "e1000e"),
+			    *snapshot = NULL, *out = NULL;
+	char file[] = "/tmp/tdx-auth-snapshot-XXXXXX";
+	int fd = mkstemp(file);
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "driver_override", "vfio-pci\n");
+	umockdev_testbed_set_attribute(bed->umockdev, other, "driver_override",
+				       "tdx-auth:only:e1000e\n");
+	assert_int_equal(
+		testbed_run(authctl_main, &snapshot, NULL, "tdx-authctl", "snapshot", NULL),
+		EXIT_DONE);
+	assert_int_equal(write(fd, snapshot, strlen(snapshot)), strlen(snapshot));
+	(void)close(fd);
+	assert_int_equal(testbed_run(authctl_main, &out, NULL, "tdx-authctl", "list", "--json",
+				     "--snapshot", file, NULL),
+			 EXIT_DONE);
+	(void)unlink(file);
+	assert_non_null(strstr(out, "\"backend\":\"driver\""));
+	assert_null(strstr(out, "\"backend\":\"vendor\""));
+	assert_non_null(strstr(out, "\"authorized_driver\":\"e1000e\""));
+	assert_non_null(strstr(out, "somebody else holds it to vfio-pci (driver_override)"));
+}
+
 /* Its owner has switched that off. */
 static void test_a_kernel_with_the_series_switched_off_is_left_alone(void **state)
 {
@@ -631,11 +700,13 @@ int main(void)
 		GATE_TEST(test_what_is_decided_by_hand_stays),
 		GATE_TEST(test_a_refusal_cut_short_is_completed),
 		GATE_TEST(test_the_daemon_tells_of_an_override_that_it_leaves_alone),
+		GATE_TEST(test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again),
 		GATE_TEST(test_the_list_decides_but_over_what_had_a_driver_before_the_start),
 		GATE_TEST(test_what_a_rule_took_is_given_back_where_the_rule_is_gone),
 		GATE_TEST(test_a_bus_that_gave_nothing_by_itself_gives_nothing),
 		GATE_TEST(test_what_a_bus_did_before_outlives_a_restart),
 		GATE_TEST(test_each_bus_says_what_holds_its_devices_and_how_far),
+		GATE_TEST(test_a_snapshot_holds_what_stands_for_authorization),
 		GATE_TEST(test_a_kernel_with_the_series_switched_off_is_left_alone),
 		GATE_TEST(test_the_vendor_attribute_takes_either_verdict_on_every_bus),
 		GATE_TEST(test_without_authorized_driver_an_allow_for_one_refuses),

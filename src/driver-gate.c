@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "driver-gate.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 
 #include "names.h"
 #include "sysfs-io.h"
@@ -20,13 +23,46 @@ static int open_bus(enum Bus bus)
 	return sysfs_open(path);
 }
 
+/* Whether the first device of @bus has an attribute. */
+static bool first_has(enum Bus bus, const char *attr)
+{
+	_cleanup_close_ int busfd = open_bus(bus);
+	int fd = busfd < 0 ? -1 : openat(busfd, "devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return false;
+	}
+	while ((entry = readdir(dir))) {
+		char path[NAME_MAX + 32];
+
+		if (*entry->d_name == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", entry->d_name, attr);
+		return faccessat(fd, path, F_OK, 0) == 0;
+	}
+	return false;
+}
+
+/* The older vendor attribute is one of any device, also of those that come to a bus without any. */
+static bool has_vendor_attribute(void)
+{
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		if (!bus_info[bus].native && first_has(bus, ATTR_AUTHORIZED))
+			return true;
+	return false;
+}
+
 int gate_read_autoprobe(enum Bus bus)
 {
 	_cleanup_close_ int dirfd = -1;
 	_cleanup_free_ char *text = NULL;
 	int r;
 
-	if (bus_info[bus].gate != GATE_AUTOPROBE || has_authorization())
+	if (bus_info[bus].gate != GATE_AUTOPROBE || has_authorization() || has_vendor_attribute())
 		return -ENODEV;
 	dirfd = open_bus(bus);
 	if (dirfd < 0)

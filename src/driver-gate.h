@@ -30,7 +30,8 @@ struct GateState {
 int gate_read(int dirfd, enum Bus bus, const char *driver, struct GateState *ret);
 
 /* Whether devices of @bus get drivers by themselves, 1 or 0; -ENODEV where the bus is not there, or
- * is none of GATE_AUTOPROBE, or the kernel has device authorization. */
+ * is none of GATE_AUTOPROBE, or the kernel has device authorization or the older vendor attribute.
+ */
 int gate_read_autoprobe(enum Bus bus);
 
 /* Has them wait for a request. Returns 0 or a negative errno. */

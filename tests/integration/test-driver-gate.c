@@ -320,6 +320,20 @@ static void test_buses_wait_for_the_daemon_from_its_start_on(void **state)
 	expect_driver(net, "virtio_net");
 }
 
+static void test_a_bus_that_appears_waits_for_the_daemon(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\n");
+	pid = testbed_start(bed, authd_main);
+	core_add_bus(bed, "pnp");
+	core_add_driver(bed, "pnp", "serial");
+	testbed_uevent(bed, "/sys/bus/pnp/drivers/serial", "add");
+	testbed_wait_attr(bed, "/sys/bus/pnp", "drivers_autoprobe", "0");
+	stop(pid);
+}
+
 static void test_a_driver_that_comes_later_gets_the_devices_it_may_have(void **state)
 {
 	struct Testbed *bed = *state;
@@ -650,7 +664,7 @@ static void test_the_vendor_attribute_takes_either_verdict_on_every_bus(void **s
 		free(denied[i]);
 		free(allowed[i]);
 	}
-	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "0");
+	expect_attr("/sys/bus/virtio", "drivers_autoprobe", "1");
 	stop(pid);
 }
 
@@ -695,6 +709,7 @@ int main(void)
 		GATE_TEST(test_a_newcomer_before_the_write_is_not_written_to),
 		GATE_TEST(test_the_daemon_takes_drivers_from_what_the_policy_denies),
 		GATE_TEST(test_buses_wait_for_the_daemon_from_its_start_on),
+		GATE_TEST(test_a_bus_that_appears_waits_for_the_daemon),
 		GATE_TEST(test_a_driver_that_comes_later_gets_the_devices_it_may_have),
 		GATE_TEST(test_a_device_whose_driver_was_away_has_it_again),
 		GATE_TEST(test_what_is_decided_by_hand_stays),

@@ -153,20 +153,66 @@ static int build_usb_modalias(int dirfd, struct Device *device)
 	return 0;
 }
 
-/* What stands for the attributes where there are none. */
-static int read_gate(int dirfd, struct Device *device)
+/* What to read beyond what identifies a device, and how. */
+struct Reader {
+	const struct Needs *needs; /* NULL: nothing */
+	struct Vector *readings;   /* NULL: read everything, however long it takes */
+	bool is_above;		   /* another device is what it is about */
+};
+
+/* How to read what may make the reader wait. */
+enum Patience {
+	WAIT,
+	OPEN,	/* open it for somebody else to read */
+	ASSUME, /* take the device for one that nothing keeps from drivers */
+	SKIP,	/* it is of no interest */
+};
+
+static void take_state(struct Device *device, const struct GateState *state)
+{
+	free(device->override);
+	device->gate = state->gate;
+	device->authorized = state->authorized;
+	device->authorized_driver = state->authorized_driver;
+	device->override = state->override;
+}
+
+static int interpret(struct Device *device)
 {
 	struct GateState state;
-	int r = gate_read(dirfd, device->bus, device->driver, &state);
+	int r = gate_interpret(device->override, device->driver, &state);
 
-	device->gate = state.gate;
-	device->authorized = state.authorized;
-	device->authorized_driver = state.authorized_driver;
-	device->override = state.override;
+	take_state(device, &state);
 	return r;
 }
 
-static int read_authorization(int dirfd, struct Device *device)
+/* What stands for the attributes where there are none. */
+static int read_gate(int dirfd, struct Device *device, enum Patience patience,
+		     struct Vector *readings)
+{
+	_cleanup_close_ int fd = patience == WAIT ? -ENOENT : gate_open(dirfd, device->bus);
+	struct Reading reading = {.fd = fd, .text = &device->override};
+	struct GateState state;
+	int r;
+
+	if (fd == -ENOENT) {
+		r = gate_read(dirfd, device->bus, device->driver, &state);
+		take_state(device, &state);
+		return r;
+	}
+	if (fd < 0 || patience == SKIP)
+		return fd < 0 ? fd : 0;
+	if (patience == ASSUME)
+		return interpret(device);
+	device->gate = GATE_OVERRIDE;
+	r = vector_add(readings, &reading, sizeof(reading));
+	if (r == 0)
+		(void)take_fd(&fd);
+	return r;
+}
+
+static int read_authorization(int dirfd, struct Device *device, enum Patience patience,
+			      struct Vector *readings)
 {
 	_cleanup_free_ char *authorized = NULL, *by = NULL;
 	int r = read_optional(dirfd, ATTR_AUTHORIZED, &authorized);
@@ -177,7 +223,7 @@ static int read_authorization(int dirfd, struct Device *device)
 	if (r < 0)
 		return r;
 	if (!authorized)
-		return read_gate(dirfd, device);
+		return read_gate(dirfd, device, patience, readings);
 	/* usb reads -1 while the device is being set up for wireless: as good as 0 */
 	device->authorized = streq(authorized, "1") || streq(authorized, "2");
 	r = read_optional(dirfd, ATTR_AUTHORIZED_BY, &by);
@@ -187,19 +233,35 @@ static int read_authorization(int dirfd, struct Device *device)
 	return read_optional(dirfd, ATTR_AUTHORIZED_DRIVER, &device->authorized_driver);
 }
 
+static int read_driver(int dirfd, struct Device *device)
+{
+	free(device->driver);
+	device->driver = NULL;
+	return read_optional_link(dirfd, "driver", &device->driver);
+}
+
+static int read_state(int dirfd, struct Device *device, enum Patience patience,
+		      struct Vector *readings)
+{
+	int r = read_driver(dirfd, device);
+
+	free(device->authorized_driver);
+	free(device->override);
+	device->authorized_driver = device->override = NULL;
+	return r < 0 ? r : read_authorization(dirfd, device, patience, readings);
+}
+
 int device_read_state(int dirfd, struct Device *device)
 {
 	int r;
 
-	free(device->driver);
-	free(device->authorized_driver);
-	free(device->override);
-	device->driver = device->authorized_driver = device->override = NULL;
-	r = read_optional_link(dirfd, "driver", &device->driver);
-	return r < 0 ? r : read_authorization(dirfd, device);
+	if (device->gate != GATE_OVERRIDE)
+		return read_state(dirfd, device, WAIT, NULL);
+	r = read_driver(dirfd, device);
+	return r < 0 ? r : interpret(device);
 }
 
-static int read_all(int dirfd, struct Device *device)
+static int read_all(int dirfd, struct Device *device, const struct Reader *reader)
 {
 	int r = read_ids(dirfd, device);
 
@@ -210,16 +272,14 @@ static int read_all(int dirfd, struct Device *device)
 	if (r < 0)
 		return r;
 	r = read_text_ids(dirfd, device);
-	return r < 0 ? r : device_read_state(dirfd, device);
+	if (r < 0)
+		return r;
+	if (!reader->readings)
+		return read_state(dirfd, device, WAIT, NULL);
+	return read_state(dirfd, device, reader->is_above ? SKIP : OPEN, reader->readings);
 }
 
 /* --- what a policy needs --- */
-
-/* What to read beyond what identifies a device, and how. */
-struct Reader {
-	const struct Needs *needs; /* NULL: nothing */
-	struct Vector *readings;   /* NULL: read everything, however long it takes */
-};
 
 /* A device that answers so has no such attribute to show: a directory of the name, say. */
 static bool is_absence(int error)
@@ -316,6 +376,7 @@ static int open_and_read(const char *syspath, const struct Reader *reader, int *
  * keep devices of a class together are no devices and have no attributes. */
 static int read_parent(const char *syspath, const struct Reader *reader, struct Device **ret)
 {
+	struct Reader above = {reader->needs, reader->readings, true};
 	_cleanup_free_ char *path = strdup(syspath);
 	char *slash;
 
@@ -328,7 +389,7 @@ static int read_parent(const char *syspath, const struct Reader *reader, struct 
 		*slash = '\0';
 		if (streq(path, SYSFS_DEVICES))
 			return 0;
-		r = open_and_read(path, reader, NULL, ret);
+		r = open_and_read(path, &above, NULL, ret);
 		if (r != -ENOTSUP && r != -ENODEV)
 			return r;
 	}
@@ -376,7 +437,7 @@ int device_read_authorization(const char *syspath, int dirfd, struct Device **re
 	int r = device_new(syspath, dirfd, &device);
 
 	if (r >= 0)
-		r = device_read_state(dirfd, device);
+		r = read_state(dirfd, device, ASSUME, NULL);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(device);
@@ -391,7 +452,7 @@ static int read_device(const char *syspath, int dirfd, const struct Reader *read
 
 	if (r < 0)
 		return r;
-	r = read_all(dirfd, device);
+	r = read_all(dirfd, device, reader);
 	if (r >= 0 && reader->needs)
 		r = read_needs(syspath, dirfd, reader, device);
 	if (r < 0) /* it is a device, whatever an attribute answers */

@@ -10,7 +10,8 @@
 int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret);
 
 /* The same, without what a reader may have to wait for, as a probe may hold the lock that it needs:
- * attributes that @needs names of this device and those above it. These are open in *ret_readings,
+ * attributes that @needs names of this device and those above it, and the device's driver_override
+ * where that is what holds it (driver-gate.h). These are open in *ret_readings,
  * of struct Reading, each with a place in *ret to read it into; the caller calls readings_done()
  * before device_free(). */
 int device_read_without_waiting(const char *syspath, int dirfd, const struct Needs *needs,
@@ -22,11 +23,13 @@ int readings_result(const struct Vector *readings);
 void readings_done(struct Vector *readings);
 
 /* Reads no more than what it takes to refuse the device: its bus, its names, its identity, its
- * driver and its authorization. Returns as device_read(). */
+ * driver and its authorization, without what a reader may have to wait for: then it reads as
+ * authorized. Returns as device_read(). */
 int device_read_authorization(const char *syspath, int dirfd, struct Device **ret);
 
-/* Reads again what changes while a device is there: its driver and its authorization. Returns 0 or
- * a negative errno, and then the device is not to be used. */
+/* Completes a device of device_read_without_waiting(), once all that it opened was read: with what
+ * changes while a device is there, its driver and its authorization. Returns 0 or a negative errno,
+ * and then the device is not to be used. */
 int device_read_state(int dirfd, struct Device *device);
 
 /* The same for the one moment that tools have: opens, reads, and hands the descriptor on to the

@@ -84,31 +84,40 @@ static int set_driver(struct GateState *state, const char *driver)
 	return state->authorized_driver ? 0 : -ENOMEM;
 }
 
-static int read_override(int dirfd, const char *driver, struct GateState *ret)
+int gate_interpret(const char *override, const char *driver, struct GateState *ret)
 {
-	_cleanup_free_ char *override = NULL;
-	const char *only;
-	int r = sysfs_read(dirfd, ATTR_DRIVER_OVERRIDE, &override);
+	const char *only = override ? startswith(override, OVERRIDE_ONLY) : NULL;
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	ret->gate = GATE_OVERRIDE;
-	only = startswith(override, OVERRIDE_ONLY);
-	if (only) {
-		ret->authorized = 1;
+	*ret = (struct GateState){.gate = GATE_OVERRIDE, .authorized = 1};
+	if (only)
 		return set_driver(ret, only);
-	}
+	/* how the kernel prints none, driver_override_show() */
+	if (isempty(override) || streq(override, "(null)"))
+		return set_driver(ret, "");
 	if (streq(override, OVERRIDE_REFUSED)) {
 		ret->authorized = driver != NULL;
 		return set_driver(ret, "");
 	}
-	/* how the kernel prints none, driver_override_show() */
-	if (!*override || streq(override, "(null)")) {
-		ret->authorized = 1;
-		return set_driver(ret, "");
-	}
-	ret->override = TAKE_PTR(override);
-	return 0;
+	ret->authorized = -1;
+	ret->override = strdup(override);
+	return ret->override ? 0 : -ENOMEM;
+}
+
+int gate_open(int dirfd, enum Bus bus)
+{
+	if (bus_info[bus].gate != GATE_OVERRIDE || has_authorization())
+		return -ENOENT;
+	return sysfs_open_attr(dirfd, ATTR_DRIVER_OVERRIDE);
+}
+
+static int read_override(int dirfd, const char *driver, struct GateState *ret)
+{
+	_cleanup_free_ char *override = NULL;
+	int r = sysfs_read(dirfd, ATTR_DRIVER_OVERRIDE, &override);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return gate_interpret(override, driver, ret);
 }
 
 static int read_autoprobe(enum Bus bus, const char *driver, struct GateState *ret)

@@ -29,6 +29,13 @@ struct GateState {
  * frees what is in *ret. */
 int gate_read(int dirfd, enum Bus bus, const char *driver, struct GateState *ret);
 
+/* The same in two steps where reading may make the reader wait, as many kernels' driver_override
+ * does for as long as a probe lasts: opens it. Returns a descriptor that the caller closes; -ENOENT
+ * where gate_read() does not make who calls it wait. Then what was read, or NULL where nothing was.
+ */
+int gate_open(int dirfd, enum Bus bus);
+int gate_interpret(const char *override, const char *driver, struct GateState *ret);
+
 /* Whether devices of @bus get drivers by themselves, 1 or 0; -ENODEV where the bus is not there, or
  * is none of GATE_AUTOPROBE, or the kernel has device authorization or the older vendor attribute.
  */

@@ -167,7 +167,10 @@ static void note_outcome(struct Manager *m, struct Known *known,
 		known_note_state(known, reply->authorized, reply->authorized_driver, true);
 	state_note(&m->state, known);
 	/* whose worker did not come to keep the device for its driver again */
-	known->is_stale |= reply->error == -ETIME && request->gate == GATE_OVERRIDE;
+	if (reply->error == -ETIME && request->gate == GATE_OVERRIDE && request->authorize) {
+		known->is_stale = true;
+		(void)path_queue_add(&m->waiting, known->syspath);
+	}
 	if (reply->error == 0 || reply->error == -ENODEV || !is_refusal(request))
 		return;
 	known->is_stale = true;

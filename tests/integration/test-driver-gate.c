@@ -447,6 +447,27 @@ static void test_the_daemon_tells_of_an_override_that_it_leaves_alone(void **sta
 	assert_non_null(strstr(out, "somebody else holds it to vfio-pci (driver_override)"));
 }
 
+/* Many kernels let who reads it wait for a probe. */
+static void test_an_override_that_keeps_readers_waiting_delays_no_other_device(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *slow = NULL, *other = NULL;
+	pid_t pid;
+	int fd;
+
+	testbed_policy(bed, DENY_ALL);
+	pid = testbed_start(bed, authd_main);
+	slow = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
+	fd = testbed_make_slow(bed, slow, "driver_override");
+	other = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000");
+	testbed_uevent(bed, slow, "add");
+	testbed_uevent(bed, other, "add");
+	testbed_wait_attr(bed, other, "driver_override", REFUSED);
+	testbed_expect_not_logged(bed, "pci:" NIC);
+	(void)close(fd);
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+}
+
 /* Its driver was taken from it in the place of another one, and it may have it. */
 static void test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again(void **state)
 {
@@ -715,6 +736,7 @@ int main(void)
 		GATE_TEST(test_what_is_decided_by_hand_stays),
 		GATE_TEST(test_a_refusal_cut_short_is_completed),
 		GATE_TEST(test_the_daemon_tells_of_an_override_that_it_leaves_alone),
+		GATE_TEST(test_an_override_that_keeps_readers_waiting_delays_no_other_device),
 		GATE_TEST(test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again),
 		GATE_TEST(test_the_list_decides_but_over_what_had_a_driver_before_the_start),
 		GATE_TEST(test_what_a_rule_took_is_given_back_where_the_rule_is_gone),

@@ -3,16 +3,51 @@
 
 #include "authctl.h"
 #include "by-hand.h"
+#include "client.h"
 #include "escape.h"
 #include "find-device.h"
 #include "log.h"
 #include "manager.h"
+#include "names.h"
 #include "output.h"
 #include "phase.h"
 #include "policy-files.h"
-#include "udev.h"
-#include "view.h"
+#include "sysfs-io.h"
 #include "vital.h"
+
+/* What a person wants of a device. */
+struct Wish {
+	struct EnforceRequest request;
+	bool is_permanent;
+};
+
+/* The device that is meant, whatever comes to its place meanwhile. */
+struct Target {
+	struct Device *device;
+	int dirfd;
+	char *name;
+	char *safe; /* the same, escaped */
+};
+
+static void target_done(struct Target *target)
+{
+	device_free(target->device);
+	closep(&target->dirfd);
+	free(target->name);
+	free(target->safe);
+}
+
+/* Returns what find_device() returns. */
+static int target_find(const char *typed, struct Target *ret)
+{
+	int r = find_device(typed, NULL, &ret->dirfd, &ret->device);
+
+	if (r < 0)
+		return r;
+	ret->name = device_name(ret->device);
+	ret->safe = escape_text(ret->name);
+	return ret->name && ret->safe ? 0 : -ENOMEM;
+}
 
 /* A driver of the name may come later, with a module; more often it is a typing error. */
 static void warn_of_unknown_driver(const struct Device *device, const char *driver)
@@ -27,87 +62,155 @@ static void warn_of_unknown_driver(const struct Device *device, const char *driv
 			    bus_to_string(device->bus), driver);
 }
 
-static void print_done(const char *name, const struct EnforceRequest *request,
-		       const struct EnforceReply *reply)
+/* @only and @driver as they came from the device; NULL and "" for none. */
+static void print_done(const struct Target *target, const struct Wish *wish, const char *only,
+		       const char *driver)
 {
-	_cleanup_free_ char *driver = escape_text(reply->driver),
-			    *only = escape_text(reply->authorized_driver);
+	_cleanup_free_ char *safe_driver = escape_text(driver), *safe_only = escape_text(only);
 
-	if (request->authorize)
-		(void)printf("%s: authorized%s%s, driver: %s\n", name,
-			     isempty(only) ? "" : " only for ", only ? only : "",
-			     isempty(driver) ? "none" : driver);
+	if (wish->request.authorize)
+		(void)printf("%s: authorized%s%s, driver: %s\n", target->safe,
+			     isempty(safe_only) ? "" : " only for ", safe_only ? safe_only : "",
+			     isempty(safe_driver) ? "none" : safe_driver);
 	else
-		(void)printf("%s: denied\n", name);
+		(void)printf("%s: %s\n", target->safe, wish->request.remove ? "removed" : "denied");
 }
 
-static int refuse_frozen(const char *what)
+/* --- through the daemon --- */
+
+/* The one dictionary that both methods take. */
+static int append_wish(sd_bus_message *call, const struct Wish *wish)
 {
-	log_error("after the freeze %s any more; it lasts until the machine starts again", what);
-	return EXIT_REFUSED;
+	const struct EnforceRequest *request = &wish->request;
+	int r = sd_bus_message_open_container(call, 'a', "{sv}");
+
+	if (r >= 0 && request->set_driver)
+		r = sd_bus_message_append(call, "{sv}", "driver", "s", request->driver);
+	if (r >= 0 && request->remove)
+		r = sd_bus_message_append(call, "{sv}", "remove", "b", true);
+	if (r >= 0 && wish->is_permanent)
+		r = sd_bus_message_append(call, "{sv}", "permanent", "b", true);
+	return r < 0 ? r : sd_bus_message_close_container(call);
 }
 
-static bool is_frozen(void)
+static void print_answer(const struct Target *target, const struct Wish *wish,
+			 sd_bus_message *answer)
 {
-	struct Phase phase;
+	_cleanup_free_ char *driver = NULL, *only = NULL;
+	const char *text;
 
-	phase_read(&phase);
-	return phase.is_frozen;
+	if (wish->request.authorize && sd_bus_message_read(answer, "s", &text) >= 0)
+		driver = client_text(text);
+	(void)sysfs_read(target->dirfd, ATTR_AUTHORIZED_DRIVER, &only);
+	print_done(target, wish, only, driver);
 }
 
-static int set(const char *typed, const struct EnforceRequest *request)
+/* Returns what client_call() returns. */
+static int set_through(struct Client *client, const struct Target *target, const struct Wish *wish)
 {
-	_cleanup_device_ struct Device *device = NULL;
-	_cleanup_free_ char *name = NULL, *safe = NULL;
-	_cleanup_close_ int dirfd = -1;
-	struct EnforceRequest insisting;
-	struct EnforceReply reply;
-	struct Obstacle obstacle;
-	int r;
+	_cleanup_message_ sd_bus_message *call = NULL, *answer = NULL;
+	int r = client_new_device_call(client, target->device->ino,
+				       wish->request.authorize ? "Authorize" : "Deny", &call);
 
-	if (request->authorize && is_frozen())
-		return refuse_frozen("no device is authorized by hand");
-	r = find_device(typed, NULL, &dirfd, &device);
-
-	if (r < 0)
-		return exit_status_of(r);
-	name = device_name(device);
-	safe = escape_text(name);
-	if (by_hand_obstacle(device, request, &obstacle)) {
-		log_error("%s: %s", safe ? safe : "?", obstacle.text);
-		return EXIT_FAILED;
+	if (r >= 0)
+		r = append_wish(call, wish);
+	if (r < 0) {
+		log_error("%s: %s", target->safe, strerror(-r));
+		return r;
 	}
-	if (request->set_driver)
-		warn_of_unknown_driver(device, request->driver);
-	insisting = by_hand_insisting(device, request);
-	r = worker_run_once(dirfd, &insisting, WORKER_DEADLINE_USEC, &reply);
+	r = client_call(client, target->name, call, &answer);
+	if (r >= 0)
+		print_answer(target, wish, answer);
+	return r;
+}
+
+/* --- without it --- */
+
+static bool is_over(enum Problem problem)
+{
+	return problem == PROBLEM_FROZEN || problem == PROBLEM_SEALED;
+}
+
+/* Returns an exit status. */
+static int write_now(const struct Target *target, const struct Wish *wish)
+{
+	struct EnforceRequest request = by_hand_insisting(target->device, &wish->request);
+	struct EnforceReply reply;
+	int r = worker_run_once(target->dirfd, &request, WORKER_DEADLINE_USEC, &reply);
+
 	if (r < 0) {
 		log_error("cannot start a worker: %s", strerror(-r));
 		return EXIT_FAILED;
 	}
 	if (reply.error < 0) {
-		log_error("%s: %s", safe ? safe : "?", enforce_explain(reply.step, reply.error));
+		log_error("%s: %s", target->safe, enforce_explain(reply.step, reply.error));
 		return exit_status_of(reply.error);
 	}
-	print_done(safe ? safe : "?", request, &reply);
+	print_done(target, wish, reply.authorized_driver, reply.driver);
 	return EXIT_DONE;
+}
+
+/* @error: why the daemon is not asked. Returns an exit status. */
+static int set_directly(const struct Target *target, const struct Wish *wish, int error)
+{
+	struct Obstacle obstacle;
+	int status;
+
+	if ((wish->request.authorize && by_hand_is_over(&obstacle)) ||
+	    by_hand_obstacle(target->device, &wish->request, &obstacle)) {
+		log_error("%s: %s", target->safe, obstacle.text);
+		return is_over(obstacle.problem) ? EXIT_REFUSED : EXIT_FAILED;
+	}
+	if (wish->is_permanent) {
+		log_error("%s: --permanent takes a daemon that runs; nothing was written",
+			  target->safe);
+		return EXIT_FAILED;
+	}
+	status = write_now(target, wish);
+	if (status == EXIT_DONE)
+		client_tell_direct(error);
+	return status;
+}
+
+/* Returns an exit status. What takes away is not to fail for a daemon that hangs. */
+static int set(const char *typed, const struct Wish *wish)
+{
+	_cleanup_(target_done) struct Target target = {.dirfd = -1};
+	_cleanup_client_ struct Client *client = NULL;
+	int r = target_find(typed, &target);
+
+	if (r < 0)
+		return exit_status_of(r);
+	if (wish->request.set_driver)
+		warn_of_unknown_driver(target.device, wish->request.driver);
+	r = client_open(&client);
+	if (r >= 0)
+		r = set_through(client, &target, wish);
+	if (r == -ESRCH || (client_is_silent(r) && !wish->request.authorize))
+		return set_directly(&target, wish, r);
+	return r < 0 ? exit_status_of(r) : EXIT_DONE;
 }
 
 int verb_authorize(const struct Options *options, char *const *args)
 {
-	struct EnforceRequest request = {
-		.authorize = true, .by_hand = true, .set_driver = options->driver};
+	struct Wish wish = {
+		.request = {.authorize = true, .set_driver = options->driver},
+		.is_permanent = options->permanent,
+	};
 
 	if (options->driver)
-		(void)snprintf(request.driver, sizeof(request.driver), "%s", options->driver);
-	return set(args[0], &request);
+		(void)snprintf(wish.request.driver, sizeof(wish.request.driver), "%s",
+			       options->driver);
+	return set(args[0], &wish);
 }
 
 int verb_deny(const struct Options *options, char *const *args)
 {
-	(void)options;
-	return set(args[0], &(struct EnforceRequest){.by_hand = true});
+	return set(args[0], &(struct Wish){.request = {.remove = options->remove},
+					   .is_permanent = options->permanent});
 }
+
+/* --- apply --- */
 
 static int print_counts_json(const struct ManagerCounts *counts)
 {
@@ -139,17 +242,40 @@ static int print_counts(const struct ManagerCounts *counts)
 	return n < 0 || fflush(stdout) != 0 ? -errno : 0;
 }
 
+/* A daemon that runs takes what others write for decisions by hand, which no policy overrides: what
+ * is applied here would outlast every reload. Returns an exit status. */
+static int check_no_daemon(const struct Options *options)
+{
+	_cleanup_client_ struct Client *client = NULL;
+
+	if (client_open(&client) == -ESRCH)
+		return EXIT_DONE;
+	if (options->policy) {
+		log_warning("a daemon runs: what this policy changes is decided by hand to it, and "
+			    "lasts until the devices go");
+		return EXIT_DONE;
+	}
+	log_error("a daemon runs, to which what is applied now would be decided by hand and last; "
+		  "nothing was applied. \"tdx-authctl reload\" has it read the policy again; to "
+		  "put the policy before what was decided by hand as well, stop the daemon, apply, "
+		  "and start it");
+	return EXIT_FAILED;
+}
+
 int verb_apply(const struct Options *options, char *const *args)
 {
 	_cleanup_manager_ struct Manager *manager = NULL;
 	struct ManagerOptions manager_options = manager_defaults;
 	const struct ManagerCounts *counts;
+	struct Obstacle obstacle;
 	struct Policy *policy;
 	int r;
 
 	(void)args;
-	if (is_frozen())
-		return refuse_frozen("no policy is applied");
+	if (by_hand_is_over(&obstacle)) {
+		log_error("%s", obstacle.text);
+		return EXIT_REFUSED;
+	}
 	/* asked for by its owner, the policy goes before what was decided by hand */
 	manager_options.keep_user_decisions = false;
 	if (options->policy && streq(options->policy, "-")) {
@@ -157,6 +283,9 @@ int verb_apply(const struct Options *options, char *const *args)
 			  "change it, not from standard input");
 		return EXIT_USAGE;
 	}
+	r = check_no_daemon(options);
+	if (r != EXIT_DONE)
+		return r;
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
 	r = options->i_know ? 0 : policy_check_vital(policy, VITAL_ALL);
@@ -173,41 +302,4 @@ int verb_apply(const struct Options *options, char *const *args)
 		return EXIT_FAILED;
 	r = options->json ? print_counts_json(counts) : print_counts(counts);
 	return r < 0 || counts->failed > 0 || counts->unsupported > 0 ? EXIT_FAILED : EXIT_DONE;
-}
-
-static int set_marks(int (*set_mark)(struct udev *udev))
-{
-	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
-
-	return udev ? set_mark(udev) : -ENOMEM;
-}
-
-int verb_freeze(const struct Options *options, char *const *args)
-{
-	int r = set_marks(by_hand_freeze);
-
-	(void)options;
-	(void)args;
-	if (r < 0)
-		return finish(r, "freeze");
-	(void)printf("frozen until the machine starts again\n");
-	return EXIT_DONE;
-}
-
-int verb_seal(const struct Options *options, char *const *args)
-{
-	int r = set_marks(by_hand_seal);
-
-	(void)options;
-	(void)args;
-	if (r < 0)
-		return finish(r, "seal");
-	r = by_hand_lock_kernel();
-	if (r < 0 && r != -ENODEV)
-		return finish(r, "lock the kernel's device authorization");
-	if (r < 0)
-		log_warning("this kernel has no lock: tdx-auth authorizes nothing any more, but "
-			    "whoever may write to sysfs still can");
-	(void)printf("sealed until the machine starts again\n");
-	return EXIT_DONE;
 }

@@ -20,9 +20,11 @@ enum {
 	OPT_SNAPSHOT = 16,
 	OPT_EXPECT = 32,
 	OPT_I_KNOW = 64,
-	_OPT_VERB_MAX = 128,
-	OPT_HELP = 128,
-	OPT_VERSION = 256,
+	OPT_PERMANENT = 128,
+	OPT_REMOVE = 256,
+	_OPT_VERB_MAX = 512,
+	OPT_HELP = 512,
+	OPT_VERSION = 1024,
 };
 
 #define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
@@ -37,18 +39,23 @@ static const struct Verb {
 	verb_run_t run;
 	const char *help;
 } verbs[] = {
+	{"status", "", 0, 0, OPT_JSON, verb_status, "the daemon, the policy, and what holds"},
+	{"monitor", "", 0, 0, OPT_JSON, verb_monitor, "decisions and devices, as they come"},
 	{"list", "", 0, 0, OPT_READ, verb_list, "every device, its verdict and why"},
 	{"show", "DEV", 1, 1, OPT_READ, verb_show, "all about one device"},
 	{"explain", "DEV|MODALIAS", 1, 1, OPT_READ, verb_explain,
 	 "each rule tried, and the outcome"},
 	{"why", "PATH", 1, 1, OPT_READ & ~OPT_SNAPSHOT, verb_why,
 	 "the devices behind a disk, mount or interface"},
-	{"authorize", "DEV", 1, 1, OPT_DRIVER, verb_authorize, "let a driver have the device, now"},
-	{"deny", "DEV", 1, 1, 0, verb_deny, "take the device from its driver, now"},
+	{"authorize", "DEV", 1, 1, OPT_DRIVER | OPT_PERMANENT, verb_authorize,
+	 "let a driver have the device, now"},
+	{"deny", "DEV", 1, 1, OPT_PERMANENT | OPT_REMOVE, verb_deny,
+	 "take the device from its driver, now"},
 	{"freeze", "", 0, 0, 0, verb_freeze, "no policy change, no authorizing by hand any more"},
 	{"seal", "", 0, 0, 0, verb_seal, "no device becomes authorized any more"},
+	{"reload", "", 0, 0, 0, verb_reload, "have the daemon read the policy again"},
 	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW, verb_apply,
-	 "apply the policy once to all devices"},
+	 "apply the policy once to all devices, without a daemon"},
 	{"snapshot", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_snapshot,
 	 "all devices, as JSON"},
 	{"diff", "SNAPSHOT", 1, 1, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_diff,
@@ -71,6 +78,8 @@ static const struct option long_options[] = {
 	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"expect", required_argument, NULL, OPT_EXPECT},
 	{"i-know", no_argument, NULL, OPT_I_KNOW},
+	{"permanent", no_argument, NULL, OPT_PERMANENT},
+	{"remove", no_argument, NULL, OPT_REMOVE},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{0},
@@ -91,6 +100,8 @@ static void print_help(void)
 		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
 		     "  --expect FILE    with policy test: the verdicts that must come out\n"
 		     "  --driver NAME    with authorize: the only driver that may bind\n"
+		     "  --permanent      with authorize and deny: for later boots, too\n"
+		     "  --remove         with deny: take the device out of the machine\n"
 		     "  --i-know         load a policy that refuses what the machine runs on\n"
 		     "  --json           print JSON\n"
 		     "  -h, --help       this text\n"
@@ -201,6 +212,8 @@ int exit_status_of(int error)
 		return EXIT_NO_DEVICE;
 	case -ENOTUNIQ:
 		return EXIT_USAGE;
+	case -EKEYREJECTED:
+		return EXIT_REFUSED;
 	default:
 		return EXIT_FAILED;
 	}
@@ -361,6 +374,12 @@ int authctl_main(int argc, char **argv)
 			break;
 		case OPT_I_KNOW:
 			options.i_know = true;
+			break;
+		case OPT_PERMANENT:
+			options.permanent = true;
+			break;
+		case OPT_REMOVE:
+			options.remove = true;
 			break;
 		case OPT_JSON:
 			options.json = true;

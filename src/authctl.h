@@ -12,7 +12,7 @@ enum {
 	EXIT_NO_DEVICE = 4,
 };
 
-/* The exit status for a negative errno of find_device() or of a write. */
+/* The exit status for a negative errno of find_device(), of a write, or of client_call(). */
 int exit_status_of(int error);
 
 struct Options {
@@ -22,6 +22,8 @@ struct Options {
 	const char *snapshot; /* NULL: the devices that are there */
 	const char *expect;   /* NULL: not given */
 	bool i_know;
+	bool permanent;
+	bool remove;
 	bool json;
 };
 
@@ -36,6 +38,9 @@ int verb_authorize(const struct Options *options, char *const *args);
 int verb_deny(const struct Options *options, char *const *args);
 int verb_freeze(const struct Options *options, char *const *args);
 int verb_seal(const struct Options *options, char *const *args);
+int verb_reload(const struct Options *options, char *const *args);
+int verb_status(const struct Options *options, char *const *args);
+int verb_monitor(const struct Options *options, char *const *args);
 int verb_apply(const struct Options *options, char *const *args);
 int verb_snapshot(const struct Options *options, char *const *args);
 int verb_diff(const struct Options *options, char *const *args);

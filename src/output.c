@@ -92,6 +92,11 @@ static const char *json_text(struct json_object *object)
 							      JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+static const char *json_line(struct json_object *object)
+{
+	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 size_t json_text_size(struct json_object *object)
 {
 	const char *text = json_text(object);
@@ -99,9 +104,9 @@ size_t json_text_size(struct json_object *object)
 	return text ? strlen(text) : SIZE_MAX;
 }
 
-static int print_escaped(struct json_object *object, char *(*escape)(const char *))
+static int print_escaped(struct json_object *object, const char *text,
+			 char *(*escape)(const char *))
 {
-	const char *text = json_text(object);
 	_cleanup_free_ char *safe = text ? escape(text) : NULL;
 
 	(void)json_object_put(object);
@@ -112,10 +117,15 @@ static int print_escaped(struct json_object *object, char *(*escape)(const char 
 
 int json_print(struct json_object *object)
 {
-	return print_escaped(object, escape_json);
+	return print_escaped(object, json_text(object), escape_json);
+}
+
+int json_print_line(struct json_object *object)
+{
+	return print_escaped(object, json_line(object), escape_json);
 }
 
 int json_print_yaml(struct json_object *object)
 {
-	return print_escaped(object, escape_json_yaml);
+	return print_escaped(object, json_text(object), escape_json_yaml);
 }

@@ -34,8 +34,12 @@ void json_add_string(struct json_object *object, const char *key, const char *va
 /* Bytes of what json_print() would print, but for escapes and the line's end. */
 size_t json_text_size(struct json_object *object);
 
-/* Prints @object, ends the line, and drops the reference. Returns 0, -ENOMEM or -EIO. */
+/* Prints @object, ends the line, and drops the reference. Returns 0, -ENOMEM or -EIO, or what
+ * fflush(3) says. */
 int json_print(struct json_object *object);
+
+/* The same in one line, for one of many. */
+int json_print_line(struct json_object *object);
 
 /* The same for a document that is to be read as YAML: escape_json_yaml(). */
 int json_print_yaml(struct json_object *object);

@@ -144,8 +144,8 @@ void record_waiting(const struct Device *device, const struct Decision *decision
 void record_kept(const struct Device *device, const struct Decision *decision)
 {
 	record(LOG_INFO, MESSAGE_ID_DECISION, "kept", device, decision,
-	       "stays %s, as decided earlier in this boot; \"tdx-authctl apply\" applies the "
-	       "policy anew",
+	       "stays %s, as decided earlier in this boot; \"tdx-authctl apply\", with the daemon "
+	       "stopped, applies the policy anew",
 	       device->authorized ? "authorized" : "refused");
 }
 

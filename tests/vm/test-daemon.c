@@ -11,6 +11,8 @@
 #define NIC_DEVICE "e1000e,id=nic1,bus=rp1,romfile="
 #define OWNER "/etc/tdx-auth/policy.d/50-owner.yaml"
 #define ALLOW_NIC "/usr/share/tdx-lab/allow-e1000e.yaml"
+/* Beside a daemon it refuses to. */
+#define APPLY "systemctl stop tdx-authd && tdx-authctl apply"
 #define IS_UP "[ \"$(systemctl is-active tdx-authd)\" = active ]"
 
 /* A guest with the daemon up, under the owner's policy: a path in the guest, or NULL for none. */
@@ -212,7 +214,7 @@ static void test_decision_by_hand_is_on_record_even_where_it_changes_nothing(voi
 
 #define HOLD(driver)                                                                               \
 	"printf 'version: 1\\nrules: [{action: allow, " driver                                     \
-	"match: {pci: {vendor: 0x8086, device: 0x10d3}}}]\\n' > " OWNER " && tdx-authctl apply"
+	"match: {pci: {vendor: 0x8086, device: 0x10d3}}}]\\n' > " OWNER " && " APPLY
 
 static void test_apply_lifts_a_restriction_that_the_policy_no_longer_makes(void **state)
 {
@@ -399,7 +401,7 @@ static void test_policy_with_an_error_authorizes_nothing(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(broken); i++) {
 		vm_expect(vm, 0, "mkdir -p /etc/tdx-auth/policy.d; printf '%s' > " OWNER,
 			  broken[i].text);
-		vm_expect(vm, 1, "tdx-authctl apply 2>/run/error");
+		vm_expect(vm, 1, APPLY " 2>/run/error");
 		vm_expect(vm, 0, "grep -qF '" OWNER "%s' /run/error", broken[i].where);
 		expect_state(vm, device, "0", "");
 		/* Nor by the daemon; and what the kernel's list admits has not suffered. */
@@ -408,7 +410,7 @@ static void test_policy_with_an_error_authorizes_nothing(void **state)
 		expect_state(vm, device, "0", "");
 		vm_expect(vm, 0, "ls /sys/class/net | grep -qvx lo && touch /root/alive");
 	}
-	vm_expect(vm, 0, "printf 'version: 1\\n" GOOD_RULE "' > " OWNER " && tdx-authctl apply");
+	vm_expect(vm, 0, "printf 'version: 1\\n" GOOD_RULE "' > " OWNER " && " APPLY);
 	vm_expect_soon(vm, "[ -e %s/driver ]", device);
 }
 
@@ -418,14 +420,14 @@ static void test_policy_that_others_may_write_authorizes_nothing(void **state)
 	_cleanup_free_ char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
 
 	vm_expect(vm, 0, "install -D -m 666 " ALLOW_NIC " " OWNER);
-	vm_expect(vm, 1, "tdx-authctl apply");
+	vm_expect(vm, 1, APPLY);
 	vm_expect(vm, 0, "systemctl restart tdx-authd && " IS_UP);
 	settle(vm);
 	expect_state(vm, device, "0", "");
 	vm_expect(vm, 0, "chmod 644 " OWNER " && chown 1000 " OWNER);
-	vm_expect(vm, 1, "tdx-authctl apply");
+	vm_expect(vm, 1, APPLY);
 	expect_state(vm, device, "0", "");
-	vm_expect(vm, 0, "chown 0 " OWNER " && tdx-authctl apply");
+	vm_expect(vm, 0, "chown 0 " OWNER " && " APPLY);
 	vm_expect_soon(vm, "[ -e %s/driver ]", device);
 }
 
@@ -437,7 +439,7 @@ static void test_apply_gives_back_to_the_kernel_what_no_rule_allows(void **state
 	settle(vm);
 	vm_expect(vm, 0, "modprobe e1000e && tdx-authctl authorize pci:$(basename %s)", device);
 	expect_state(vm, device, "1", "e1000e");
-	vm_expect(vm, 0, "tdx-authctl apply");
+	vm_expect(vm, 0, APPLY);
 	expect_state(vm, device, "0", "");
 	vm_expect_output(vm, "default", "cat %s/authorized_by", device);
 }

@@ -20,6 +20,8 @@
 #define ALLOW_NIC                                                                                  \
 	"- {name: nic, action: allow, driver: e1000e, match: {pci: {device: 0x10d3}}%s}\\n"
 #define RELOAD "systemctl reload tdx-authd"
+/* Beside a daemon it refuses to. */
+#define APPLY "systemctl stop tdx-authd && tdx-authctl apply"
 
 static struct vm *up(void **state)
 {
@@ -92,9 +94,11 @@ static void test_decision_by_hand_outlives_a_reload_and_is_shown(void **state)
 		  "tdx-authctl list | grep $(basename %s) | "
 		  "grep -F '50-owner.yaml:no; authorized by hand'",
 		  device);
-	/* asked for, the policy goes before it */
-	vm_expect(vm, 0, "tdx-authctl apply");
+	/* asked for, the policy goes before it, and the daemon takes it for the policy's */
+	vm_expect(vm, 0, APPLY);
 	expect_driver(vm, device, "");
+	vm_expect(vm, 0, "systemctl start tdx-authd && rm " OWNER " && " RELOAD);
+	vm_expect_soon(vm, "[ $(cat %s/authorized_by) = default ]", device);
 }
 
 static void test_device_that_leaves_makes_room(void **state)
@@ -216,7 +220,7 @@ static void test_policy_that_refuses_the_root_disk_is_not_loaded(void **state)
 	vm_expect(vm, 0, "grep -F '50-owner.yaml:oops: virtio:virtio' /run/error");
 	vm_expect(vm, 0, "grep -F 'the root file system is behind it' /run/error");
 	vm_expect(vm, 0, "tdx-authctl policy check --i-know");
-	vm_expect(vm, 3, "tdx-authctl apply");
+	vm_expect(vm, 3, "tdx-authctl apply --policy " OWNER);
 	vm_expect(vm, 0, RELOAD);
 	vm_expect_soon(vm, LOGGED("the former one stays in force"));
 	vm_expect(vm, 0, "touch /root/alive && sync");
@@ -272,7 +276,7 @@ static void test_generated_policy_keeps_what_is_in_use(void **state)
 	vm_expect(vm, 0, "tdx-authctl authorize pci:$(basename %s)", device);
 	vm_expect(vm, 0, "mkdir -p /etc/tdx-auth/policy.d && tdx-authctl policy generate > " OWNER);
 	vm_expect(vm, 0, "tdx-authctl policy check");
-	vm_expect(vm, 0, "tdx-authctl apply");
+	vm_expect(vm, 0, APPLY);
 	expect_driver(vm, device, "e1000e");
 	vm_expect(vm, 0, "tdx-authctl explain pci:$(basename %s) | grep 'Outcome: *allow e1000e'",
 		  device);

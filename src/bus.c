@@ -443,7 +443,7 @@ void bus_tell_decided(struct BusServer *server, const struct BusRecord *record)
 	for_each_listener(c, server)
 	{
 		(void)sd_bus_emit_signal(c->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "Decided",
-					 "osssssss", path, record->name, record->outcome,
+					 "ossssss", path, record->name, record->outcome,
 					 record->action, record->driver, record->rule,
 					 record->text);
 		bus_connection_check(c);

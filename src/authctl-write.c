@@ -10,6 +10,7 @@
 #include "manager.h"
 #include "names.h"
 #include "output.h"
+#include "permanent.h"
 #include "phase.h"
 #include "policy-files.h"
 #include "sysfs-io.h"
@@ -150,6 +151,26 @@ static int write_now(const struct Target *target, const struct Wish *wish)
 	return EXIT_DONE;
 }
 
+/* What was done stays done where it cannot be written down. Returns an exit status. */
+static int save(const struct Target *target, const struct Wish *wish)
+{
+	const struct EnforceRequest *request = &wish->request;
+	enum Action refusal = request->remove ? ACTION_REMOVE : ACTION_DENY;
+	const struct PermanentWish permanent = {
+		.device = target->device,
+		.action = request->authorize ? ACTION_ALLOW : refusal,
+		.driver = request->set_driver ? request->driver : NULL,
+	};
+	_cleanup_free_ char *problem = NULL, *safe = NULL;
+	int r = permanent_set(&permanent, &problem);
+
+	if (r >= 0)
+		return EXIT_DONE;
+	safe = escape_text(problem);
+	log_error("%s: done, but not for good: %s", target->safe, safe ? safe : "?");
+	return r == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
+}
+
 /* @error: why the daemon is not asked. Returns an exit status. */
 static int set_directly(const struct Target *target, const struct Wish *wish, int error)
 {
@@ -161,15 +182,10 @@ static int set_directly(const struct Target *target, const struct Wish *wish, in
 		log_error("%s: %s", target->safe, obstacle.text);
 		return is_over(obstacle.problem) ? EXIT_REFUSED : EXIT_FAILED;
 	}
-	if (wish->is_permanent) {
-		log_error("%s: --permanent takes a daemon that runs; nothing was written",
-			  target->safe);
-		return EXIT_FAILED;
-	}
 	status = write_now(target, wish);
 	if (status == EXIT_DONE)
 		client_tell_direct(error);
-	return status;
+	return status == EXIT_DONE && wish->is_permanent ? save(target, wish) : status;
 }
 
 /* Returns an exit status. What takes away is not to fail for a daemon that hangs. */

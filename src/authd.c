@@ -134,17 +134,14 @@ static int load(struct Source *source, struct Policy **ret)
 static int load_again(struct Policy **ret, void *userdata)
 {
 	struct Source *source = userdata;
-	_cleanup_policy_ struct Policy *policy = NULL;
-	int r = policy_load(source->file, &policy);
 
-	if (r < 0)
-		return r;
-	if (policy_check_vital(policy, VITAL_ALL) != 0) {
-		log_error("a restart of tdx-authd loads it all the same");
-		return -EBUSY;
-	}
-	*ret = TAKE_PTR(policy);
-	return 0;
+	return policy_load(source->file, ret);
+}
+
+static int check_again(FILE *out, void *policy)
+{
+	(void)out; /* the log has it all */
+	return policy_check_vital_here(policy, VITAL_ALL);
 }
 
 /* At start a policy that takes away what the machine runs on is not refused: which devices those
@@ -183,6 +180,8 @@ int authd_main(int argc, char **argv)
 	if (load(&source, &policy) < 0)
 		return EXIT_FAILURE;
 	options.load = load_again;
+	options.check = check_again;
+	options.has_files = !source.file;
 	options.loaded = on_loaded;
 	options.userdata = &source;
 	if (!source.is_frozen)

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "manager-explain.h"
 #include "manager-hand.h"
+#include "manager-reload.h"
 #include "protection.h"
 #include "record.h"
 
@@ -295,9 +296,19 @@ static void carry_out(struct Manager *m, bool (*what)(struct Manager *m, struct 
 		      NULL);
 }
 
+static void on_reloaded(int error, void *userdata)
+{
+	struct Obstacle obstacle;
+
+	if (manager_explain_reload(error, &obstacle))
+		bus_call_done(userdata, obstacle.problem, obstacle.text, NULL);
+	else
+		bus_call_done(userdata, PROBLEM_NONE, NULL, NULL);
+}
+
 static void reload(void *userdata, struct BusCall *call)
 {
-	carry_out(userdata, manager_reload_by_hand, call);
+	manager_reload(userdata, on_reloaded, call);
 }
 
 static void freeze(void *userdata, struct BusCall *call)

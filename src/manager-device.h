@@ -38,6 +38,8 @@ struct Manager {
 	struct BusServer *bus;		 /* NULL: not served */
 	struct Question *first_question; /* of who asks about devices */
 	unsigned n_questions;
+	struct Reload *reload;	     /* of the policy; NULL: none is on its way */
+	struct Saving *first_saving; /* of decisions by hand that are to last; it is under way */
 	enum PolicyState policy_state;
 	struct ManagerCounts counts;
 	unsigned loads;	     /* of a policy */
@@ -70,16 +72,15 @@ bool manager_is_there(const struct Known *known);
  * -ENODEV where it is gone; another negative errno. */
 int manager_open(const struct Known *known, int *ret_dirfd, struct Device **ret);
 
-/* Puts the policy in force as it is now and decides over every device anew. The former one stays
- * where it cannot be read or may not change any more, of which the log tells. Returns 0; -EPERM
- * after the freeze; -EOPNOTSUPP where nothing loads one; another negative errno. */
-int manager_reload(struct Manager *m);
+/* Looks at every device that is there. Returns 0 or a negative errno after the log told why. */
+int manager_scan(struct Manager *m);
 
 /* Reads the marks anew, into m->phase. */
 void manager_read_phase(struct Manager *m);
 
-/* Has the metrics written before long. */
+/* Has the metrics written before long, and the service manager be told. */
 void manager_schedule_metrics(struct Manager *m);
+void manager_status_changed(struct Manager *m);
 
 /* Frees what is on its way. */
 void manager_drop_pending(struct Manager *m);

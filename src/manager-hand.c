@@ -6,6 +6,7 @@
 #include "log.h"
 #include "manager-bus.h"
 #include "manager-pending.h"
+#include "manager-saving.h"
 #include "record.h"
 
 /* Two writers at a device at once, and the kernel says nothing of which came last. So a decision by
@@ -155,18 +156,39 @@ static enum Problem problem_of(int error)
 	}
 }
 
-/* The files of the policy are read again for it to be in force, as by a reload. */
-static bool make_permanent(struct Manager *m, const struct Pending *pending, char **ret_problem)
-{
-	const struct Decision *decision = &pending->decision;
-	int r;
+/* A decision that is in force and on its way to the disk. */
+struct Unsaved {
+	hand_done_t done;
+	void *userdata;
+	char driver[POLICY_DRIVER_MAX + 1]; /* that is bound */
+};
 
-	r = m->options.permanent(pending->device, decision->action,
-				 pending->request.set_driver ? decision->driver : NULL,
-				 ret_problem);
-	if (r >= 0)
-		(void)manager_reload(m);
-	return r >= 0;
+static void on_saved(const char *problem, void *userdata)
+{
+	struct Unsaved *unsaved = userdata;
+	const struct HandResult result = {problem ? PROBLEM_NOT_SAVED : PROBLEM_NONE, problem,
+					  unsaved->driver};
+
+	unsaved->done(&result, unsaved->userdata);
+	free(unsaved);
+}
+
+/* The answer comes when it is written. */
+static void make_permanent(struct Manager *m, const struct Device *device,
+			   const struct Decision *decision, bool has_driver,
+			   const struct HandResult *result, hand_done_t done, void *userdata)
+{
+	struct Unsaved *unsaved = calloc(1, sizeof(*unsaved));
+
+	if (!unsaved) {
+		fail(done, userdata, PROBLEM_NOT_SAVED, strerror(ENOMEM));
+		return;
+	}
+	unsaved->done = done;
+	unsaved->userdata = userdata;
+	(void)snprintf(unsaved->driver, sizeof(unsaved->driver), "%s", result->driver);
+	manager_save(m, device, decision->action, has_driver ? decision->driver : NULL, on_saved,
+		     unsaved);
 }
 
 static void finish(struct Pending *pending, const struct EnforceReply *reply,
@@ -179,8 +201,14 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 	void *userdata = hand->userdata;
 	struct HandResult result = {.problem = problem_of(reply->error), .driver = reply->driver};
 	_cleanup_device_ struct Device *device = NULL;
-	_cleanup_free_ char *unsaved = NULL;
+	bool is_to_last = reply->error == 0 && hand->is_permanent,
+	     has_driver = pending->request.set_driver;
+	struct Decision decision = pending->decision;
+	char driver[POLICY_DRIVER_MAX + 1];
 
+	/* the decision's own goes with what was on its way */
+	(void)snprintf(driver, sizeof(driver), "%s", decision.driver ? decision.driver : "");
+	decision.driver = driver;
 	if (reply->error < 0)
 		result.text = enforce_explain(reply->step, reply->error);
 	if (obstacle) {
@@ -193,13 +221,12 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 		note_result(m, hand, known, reply);
 		manager_bus_changed(m, known);
 	}
-	if (reply->error == 0 && hand->is_permanent && !make_permanent(m, pending, &unsaved)) {
-		result.problem = PROBLEM_NOT_SAVED;
-		result.text = unsaved ? unsaved : "out of memory";
-	}
 	device = TAKE_PTR(pending->device);
 	pending_free(pending);
-	done(&result, userdata);
+	if (is_to_last)
+		make_permanent(m, device, &decision, has_driver, &result, done, userdata);
+	else
+		done(&result, userdata);
 	manager_go_on(m, device);
 }
 
@@ -298,7 +325,7 @@ static struct Decision decision_of(const struct HandRequest *request, const char
 static bool may_not(const struct Manager *m, const struct HandRequest *request,
 		    struct Obstacle *ret)
 {
-	if (request->permanent && !m->options.permanent) {
+	if (request->permanent && !m->options.has_files) {
 		*ret = (struct Obstacle){PROBLEM_NOT_SUPPORTED,
 					 "nothing can be made permanent here"};
 		return true;
@@ -402,18 +429,24 @@ bool manager_seal(struct Manager *m, struct Obstacle *ret)
 	return r < 0 ? tell(ret, PROBLEM_KERNEL_NOT_LOCKED, strerror(-r)) : true;
 }
 
-bool manager_reload_by_hand(struct Manager *m, struct Obstacle *ret)
+bool manager_explain_reload(int error, struct Obstacle *ret)
 {
-	struct Obstacle over;
-	int r = manager_reload(m);
+	static const char frozen[] =
+		"the policy does not change after the freeze; it lasts until the "
+		"machine starts again",
+			  vital[] =
+				  "the policy takes away what the machine runs on, and the former "
+				  "one stays in force; the journal says what",
+			  refused[] =
+				  "the policy was refused, and the former one stays in force; the "
+				  "journal says why";
 
-	if (r == -EPERM)
-		return tell(ret, PROBLEM_FROZEN, by_hand_is_over(&over) ? over.text : strerror(-r));
-	if (r == -EOPNOTSUPP)
-		return tell(ret, PROBLEM_NOT_SUPPORTED, "this daemon loads no policy anew");
-	return r < 0 ? tell(ret, PROBLEM_POLICY_REFUSED,
-			    "the policy was refused, and the former one stays in force; the "
-			    "journal "
-			    "says why")
-		     : true;
+	*ret = (struct Obstacle){PROBLEM_POLICY_REFUSED, refused};
+	if (error == -EPERM)
+		*ret = (struct Obstacle){PROBLEM_FROZEN, frozen};
+	else if (error == -EOPNOTSUPP)
+		*ret = (struct Obstacle){PROBLEM_NOT_SUPPORTED, "this daemon loads no policy anew"};
+	else if (error == -EBUSY)
+		ret->text = vital;
+	return error < 0;
 }

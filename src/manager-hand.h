@@ -28,8 +28,10 @@ typedef void (*hand_done_t)(const struct HandResult *result, void *userdata);
 void manager_decide_by_hand(struct Manager *m, ino_t ino, const struct HandRequest *request,
 			    hand_done_t done, void *userdata);
 
-/* As by_hand_freeze(), by_hand_seal() and by_hand_lock_kernel(), and as the signal to reload.
- * Return false with *ret where it was not done, or not all of it. */
+/* As by_hand_freeze(), by_hand_seal() and by_hand_lock_kernel(). Return false with *ret where it
+ * was not done, or not all of it. */
 bool manager_freeze(struct Manager *m, struct Obstacle *ret);
 bool manager_seal(struct Manager *m, struct Obstacle *ret);
-bool manager_reload_by_hand(struct Manager *m, struct Obstacle *ret);
+
+/* What an error of manager_reload() means. Returns false where it is none. */
+bool manager_explain_reload(int error, struct Obstacle *ret);

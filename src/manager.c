@@ -14,6 +14,8 @@
 #include "manager-bus.h"
 #include "manager-device.h"
 #include "manager-explain.h"
+#include "manager-reload.h"
+#include "manager-saving.h"
 #include "manager-usb.h"
 #include "metrics.h"
 #include "names.h"
@@ -59,7 +61,7 @@ static void check_minimum(struct Manager *m)
 
 /* --- scans --- */
 
-static int scan(struct Manager *m)
+int manager_scan(struct Manager *m)
 {
 	int r;
 
@@ -128,7 +130,7 @@ int manager_apply(struct Manager *m)
 	/* A device authorized here may have made others: a virtio transport its virtio device. */
 	do {
 		before = m->counts.devices;
-		r = scan(m);
+		r = manager_scan(m);
 		if (r >= 0)
 			r = drain(m, until);
 		if (r >= 0 && m->counts.devices != before && now_usec() >= until)
@@ -219,6 +221,12 @@ void manager_schedule_metrics(struct Manager *m)
 	schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
 }
 
+void manager_status_changed(struct Manager *m)
+{
+	notify_status(m);
+	manager_schedule_metrics(m);
+}
+
 static int on_metrics_due(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct Manager *m = userdata;
@@ -306,7 +314,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 	}
 	if (is_lost) {
 		log_warning("events were lost; looking at every device again");
-		(void)scan(m);
+		(void)manager_scan(m);
 	}
 	notify_status(m);
 	return 0;
@@ -349,7 +357,7 @@ static int on_clock(sd_event_source *source, int fd, uint32_t revents, void *use
 	log_info("the machine slept, or its clock was set; looking at every device again");
 	for (struct Known *known = m->registry.first; known; known = known->next)
 		known->is_stale = true;
-	(void)scan(m);
+	(void)manager_scan(m);
 	return 0;
 }
 
@@ -426,7 +434,7 @@ int manager_run(struct Manager *m)
 	if (remember(m) == -EAGAIN)
 		log_warning("another tdx-auth notes its decisions in " RUNTIME_DIR
 			    ", so the next start will take those of this one for by hand");
-	r = scan(m);
+	r = manager_scan(m);
 	if (r < 0)
 		return r;
 	r = drain(m, last_moment(m));
@@ -483,78 +491,13 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void note_load(struct Manager *m)
+static void on_reloaded(int error, void *userdata)
 {
-	struct timespec now;
+	struct Manager *m = userdata;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	m->loaded_usec = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-	m->loads++;
-}
-
-/* Takes over @policy, also on failure. */
-static int set_policy(struct Manager *m, struct Policy *policy)
-{
-	int r = registry_set_policy(&m->registry, policy);
-
-	if (r < 0) {
-		policy_unref(policy);
-		return r;
-	}
-	policy_unref(m->policy);
-	m->policy = policy;
-	note_load(m);
-	(void)malloc_trim(0); /* two policies were there for a moment; one stays */
-	return 0;
-}
-
-static int load_policy(struct Manager *m)
-{
-	struct Policy *policy = NULL;
-	int r = m->options.load(&policy, m->options.userdata);
-
-	manager_read_phase(m);
-	if (r >= 0 && m->phase.is_frozen) {
-		policy_unref(policy);
-		r = -EPERM;
-	}
-	return r < 0 ? r : set_policy(m, policy);
-}
-
-static void note_refusal(struct Manager *m)
-{
-	log_error("the policy is not loaded anew; the former one stays in force");
-	m->options.remark = "policy REFUSED, the former one is in force; ";
-	if (m->policy_state == POLICY_OK)
-		m->policy_state = POLICY_FORMER;
-	manager_bus_policy_changed(m);
-}
-
-int manager_reload(struct Manager *m)
-{
-	int r;
-
-	if (!m->options.load)
-		return -EOPNOTSUPP;
-	manager_read_phase(m);
-	if (m->phase.is_frozen) {
-		log_error("the policy is not loaded anew: it does not change after the freeze");
-		return -EPERM;
-	}
-	r = load_policy(m);
-	if (r < 0) {
-		note_refusal(m);
-		return r;
-	}
-	m->options.remark = NULL;
-	m->policy_state = POLICY_OK;
-	m->options.loaded(m->policy, m->options.userdata);
-	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
-		   "policy loaded: %zu rules; every device is decided over anew",
-		   policy_n_rules(m->policy));
-	(void)scan(m);
-	manager_bus_policy_changed(m);
-	return 0;
+	(void)error; /* the log and the status say it */
+	(void)sd_notify(0, "READY=1");
+	manager_status_changed(m);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -562,10 +505,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct Manager *m = userdata;
 
 	(void)sd_notify(0, "RELOADING=1");
-	(void)manager_reload(m);
-	(void)sd_notify(0, "READY=1");
-	notify_status(m);
-	manager_schedule_metrics(m);
+	manager_reload(m, on_reloaded, m);
 	return 0;
 }
 
@@ -612,7 +552,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	m->policy = policy;
 	if (registry_set_policy(&m->registry, policy) < 0)
 		return -ENOMEM;
-	note_load(m);
+	manager_note_load(m);
 	m->audit = kernel_mode() == PROTECTION_AUDIT;
 	r = start(m);
 	if (r < 0) {
@@ -631,6 +571,8 @@ void manager_free(struct Manager *m)
 	manager_drop_pending(m);
 	path_queue_done(&m->waiting);
 	manager_drop_questions(m);
+	manager_drop_reload(m);
+	manager_drop_saving(m);
 	manager_bus_stop(m);
 	state_close(&m->state);
 	registry_done(&m->registry);

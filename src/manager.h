@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdio.h>
+
 #include "policy.h"
 #include "worker.h"
 
@@ -18,14 +20,14 @@ struct ManagerOptions {
 	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,
 	 * or a negative errno after the log told why. NULL: no reload. */
 	int (*load)(struct Policy **ret, void *userdata);
+	/* Looks at the policy that was read, in a process of its own, before it is in force. It
+	 * returns 0; a positive number where it takes away what the machine runs on, of which the
+	 * log tells; or a negative errno. NULL: nobody looks. */
+	int (*check)(FILE *out, void *policy);
 	/* That one is in force now. */
 	void (*loaded)(const struct Policy *policy, void *userdata);
-	/* Has a decision by hand over @device hold for the next boots as well. @driver is the only
-	 * one that may bind, "" for any; NULL: nothing was said of it. Returns 0, or a negative
-	 * errno with a phrase that the caller frees. NULL: no decision can be permanent. */
-	int (*permanent)(const struct Device *device, enum Action action, const char *driver,
-			 char **ret_problem);
 	void *userdata;
+	bool has_files; /* the policy is that of the drop-ins, to which decisions can be added */
 	unsigned n_workers;
 	uint64_t deadline_usec;
 	worker_execute_t execute; /* enforce_execute(), or what a test puts in its place */

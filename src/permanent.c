@@ -372,7 +372,7 @@ static int check_outcome(struct Work *work, const struct Policy *wanted)
 
 static int check_vital(struct Work *work, const struct Policy *wanted)
 {
-	int n = work->wish->action == ACTION_ALLOW ? 0 : policy_check_vital(wanted, VITAL_ALL);
+	int n = work->wish->action == ACTION_ALLOW ? 0 : policy_check_vital_here(wanted, VITAL_ALL);
 
 	if (n < 0)
 		return refuse(work, n, "cannot tell whether the machine runs on it");

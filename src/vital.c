@@ -146,7 +146,7 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 	return r;
 }
 
-static int check_here(const struct Policy *policy, enum VitalCheck how)
+int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how)
 {
 	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_(check_done) struct Check check = {.how = how};
@@ -180,7 +180,7 @@ static int answer(FILE *out, void *userdata)
 	const struct Question *question = userdata;
 
 	(void)out; /* the log has it all */
-	return check_here(question->policy, question->how);
+	return policy_check_vital_here(question->policy, question->how);
 }
 
 int policy_check_vital(const struct Policy *policy, enum VitalCheck how)

@@ -15,3 +15,6 @@ enum VitalCheck {
  * after the log told why: -ETIME where that takes more than ten seconds. What the kernel alone
  * would refuse does not count. */
 int policy_check_vital(const struct Policy *policy, enum VitalCheck how);
+
+/* The same in this process, which may have to wait for ever. */
+int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how);

@@ -79,7 +79,7 @@ rootfs_locked() {
     publish "$work/rootfs.ext4" "$rootfs"
     rm -rf "$work"
     # shellcheck disable=SC2012 # our own names
-    ls -dt "$cache"/image/rootfs-* | tail -n +4 | xargs -r rm -f
+    ls -dt "$cache"/image/rootfs-* | tail -n +13 | xargs -r rm -f
 }
 
 initramfs_locked() {
@@ -99,7 +99,7 @@ initramfs_locked() {
     publish "$work/initramfs" "$initramfs"
     rm -rf "$work"
     # shellcheck disable=SC2012 # our own names
-    ls -dt "$cache"/image/initramfs-* | tail -n +4 | xargs -r rm -f
+    ls -dt "$cache"/image/initramfs-* | tail -n +13 | xargs -r rm -f
 }
 
 # Whether kvm works is for a guest to show: a /dev/kvm that opens may still run nothing.

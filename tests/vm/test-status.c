@@ -222,6 +222,50 @@ static void test_others_than_root_do_what_polkit_lets_them(void **state)
 	vm_expect_soon(vm, "[ $(grep -cF 'the daemon runs' /run/lines) = 2 ]");
 }
 
+#define PERMANENT "/etc/tdx-auth/policy.d/00-permanent.yaml"
+
+/* What is plugged again is another device, of which only the policy knows. */
+static char *plug_again(struct vm *vm, char *device)
+{
+	free(device);
+	vm_unplug(vm, "nic1");
+	return vm_plug_pci(vm, NIC_DEVICE, NIC);
+}
+
+static void test_a_permanent_decision_is_the_policys_from_then_on(void **state)
+{
+	struct vm *vm = up(state, "patched", "dev_auth=enforce");
+	char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect(vm, 0, "tdx-authctl authorize %s --driver e1000e --permanent", device);
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+	vm_expect(vm, 0, "grep -q 'action: allow' " PERMANENT " && tdx-authctl policy check");
+	device = plug_again(vm, device);
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+	expect_state(vm, device, "1", "e1000e");
+	vm_expect(vm, 0, "systemctl stop tdx-authd.socket tdx-authd");
+	vm_expect(vm, 0, "tdx-authctl deny %s --permanent", device);
+	vm_expect(vm, 0, "systemctl start tdx-authd.socket tdx-authd");
+	device = plug_again(vm, device);
+	vm_expect(vm, 0, "udevadm settle; tdx-authctl reload");
+	expect_state(vm, device, "0", "");
+	vm_expect(vm, 0, "tdx-authctl explain %s | grep -q '00-permanent.yaml:hand-'", device);
+	free(device);
+}
+
+static void test_a_decision_that_cannot_be_saved_is_in_force_and_said_so(void **state)
+{
+	struct vm *vm = up(state, "patched", "dev_auth=enforce");
+	_cleanup_free_ char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect(vm, 0, "mount -o remount,ro /");
+	vm_expect(vm, 1, "tdx-authctl authorize %s --driver e1000e --permanent 2> /run/said",
+		  device);
+	vm_expect(vm, 0, "grep 'read-only' /run/said");
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+	vm_expect(vm, 0, "[ ! -e " PERMANENT " ]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +278,8 @@ int main(void)
 		vm_test(test_without_the_daemon_it_is_written_directly_and_the_daemon_keeps_to_it),
 		vm_test(test_the_freeze_and_the_seal_of_the_daemon_bind_the_tool),
 		vm_test(test_others_than_root_do_what_polkit_lets_them),
+		vm_test(test_a_permanent_decision_is_the_policys_from_then_on),
+		vm_test(test_a_decision_that_cannot_be_saved_is_in_force_and_said_so),
 	};
 
 	return RUN_TESTS("status", tests);

@@ -10,6 +10,7 @@
  *   agent write FILE TEXT    writes TEXT with one write(2); the exit status is the errno, 0 for
  * none
  *   agent race ROUNDS RACER...  see agent-race.h
+ *   agent flood N BUS..., agent forge N  see agent-event.h
  *
  * Kernel parameters: lab.agent=/dev/ttyS1 to serve on that port instead of the virtio-serial port
  * named lab.agent; lab.probe to say that the machine runs, and power off. */
@@ -30,6 +31,7 @@
 #include <termios.h>
 #include <time.h>
 
+#include "agent-event.h"
 #include "agent-protocol.h"
 #include "agent-race.h"
 #include "util.h"
@@ -478,6 +480,10 @@ int main(int argc, char **argv)
 		return record_sight(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (argc == 4 && streq(argv[1], "write"))
 		return write_once(argv[2], argv[3]);
+	if (argc >= 4 && streq(argv[1], "flood"))
+		return agent_flood(argv[2], argv + 3);
+	if (argc == 3 && streq(argv[1], "forge"))
+		return agent_forge(argv[2]);
 	if (argc >= 4 && streq(argv[1], "race"))
 		return race((unsigned int)atoi(argv[2]), argv + 3, (unsigned int)argc - 3);
 	if (getpid() == 1) {

@@ -6,9 +6,12 @@
 #include <malloc.h>
 #include <systemd/sd-daemon.h>
 
+#include "audit.h"
+#include "config-file.h"
 #include "io.h"
 #include "log.h"
 #include "manager.h"
+#include "metrics.h"
 #include "names.h"
 #include "phase.h"
 #include "policy-files.h"
@@ -23,6 +26,7 @@ static void print_help(void)
 	(void)printf("Usage: tdx-authd [OPTION...]\n\n"
 		     "Authorize devices as the owner's policy says, as they come.\n\n"
 		     "  --policy FILE  this policy, not the drop-ins in policy.d\n"
+		     "  --config FILE  this configuration, not that in /etc/tdx-auth\n"
 		     "  --debug        log decisions that change nothing, too\n"
 		     "  -h, --help     this text\n"
 		     "  --version      the version\n\n"
@@ -35,12 +39,24 @@ static int usage_hint(void)
 	return EXIT_USAGE;
 }
 
+/* Where the policy and the configuration come from, and whether they could be read. */
+struct Source {
+	const char *file;	 /* the policy's; NULL: the drop-ins */
+	bool is_frozen;		 /* it is the one that was in force at the freeze */
+	bool is_degraded;	 /* the built-in policy is in force in its place */
+	const char *config_file; /* NULL: the one of the system */
+	struct Config config;	 /* in force */
+	bool debug;		 /* asked for on the command line */
+	struct ManagerNotes notes;
+};
+
 /* Returns -1 to go on, else the exit status. */
-static int parse_options(int argc, char **argv, const char **ret_policy)
+static int parse_options(int argc, char **argv, struct Source *source)
 {
-	enum { OPT_POLICY = 256, OPT_DEBUG, OPT_HELP, OPT_VERSION };
+	enum { OPT_POLICY = 256, OPT_CONFIG, OPT_DEBUG, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, OPT_POLICY},
+		{"config", required_argument, NULL, OPT_CONFIG},
 		{"debug", no_argument, NULL, OPT_DEBUG},
 		{"help", no_argument, NULL, OPT_HELP},
 		{"version", no_argument, NULL, OPT_VERSION},
@@ -51,10 +67,13 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
 		switch (c) {
 		case OPT_POLICY:
-			*ret_policy = optarg;
+			source->file = optarg;
+			break;
+		case OPT_CONFIG:
+			source->config_file = optarg;
 			break;
 		case OPT_DEBUG:
-			log_set_max_priority(LOG_DEBUG);
+			source->debug = true;
 			break;
 		case 'h':
 		case OPT_HELP:
@@ -73,12 +92,60 @@ static int parse_options(int argc, char **argv, const char **ret_policy)
 	return -1;
 }
 
-/* Where the policy comes from, and whether it could be read. */
-struct Source {
-	const char *file; /* NULL: the drop-ins */
-	bool is_frozen;	  /* it is the one that was in force at the freeze */
-	bool is_degraded; /* the built-in policy is in force in its place */
-};
+/* --- configuration --- */
+
+static void apply_log_level(const struct Source *source)
+{
+	log_set_max_priority(source->debug ? LOG_DEBUG : source->config.log_level);
+}
+
+/* How the work is done is nobody's reason not to do it. */
+static void configure(struct Source *source)
+{
+	source->config = config_defaults;
+	if (config_load(source->config_file, &source->config) < 0) {
+		log_error("the default configuration is in force until the error is mended and "
+			  "tdx-authd restarted");
+		source->notes.configuration = "configuration REFUSED, the defaults are in force";
+	}
+	apply_log_level(source);
+}
+
+static bool takes_restart(const struct Config *a, const struct Config *b)
+{
+	return a->workers != b->workers || a->write_timeout_sec != b->write_timeout_sec ||
+	       a->audit != b->audit || a->metrics != b->metrics ||
+	       a->bus_connections_max != b->bus_connections_max;
+}
+
+/* Only the log's level changes while the daemon runs. */
+static void configure_again(struct Source *source)
+{
+	struct Config config;
+
+	if (config_load(source->config_file, &config) < 0) {
+		log_error("the former configuration stays in force");
+		source->notes.configuration = "configuration REFUSED, the former one is in force";
+		return;
+	}
+	source->config.log_level = config.log_level;
+	apply_log_level(source);
+	if (takes_restart(&config, &source->config))
+		log_warning("the configuration has changed in what takes a restart of tdx-authd");
+	source->notes.configuration = NULL;
+}
+
+static void take_options(const struct Source *source, struct ManagerOptions *options)
+{
+	options->n_workers = source->config.workers;
+	options->deadline_usec = source->config.write_timeout_sec * UINT64_C(1000000);
+	options->metrics = source->config.metrics;
+	options->notes = &source->notes;
+	if (!options->metrics)
+		metrics_remove();
+}
+
+/* --- policy --- */
 
 /* After the freeze: what was in force then. */
 static int load_in_force(struct Policy **ret)
@@ -135,6 +202,7 @@ static int load_again(struct Policy **ret, void *userdata)
 {
 	struct Source *source = userdata;
 
+	configure_again(source);
 	return policy_load(source->file, ret);
 }
 
@@ -172,13 +240,16 @@ int authd_main(int argc, char **argv)
 	int r;
 
 	open_standard_fds();
-	r = parse_options(argc, argv, &source.file);
+	r = parse_options(argc, argv, &source);
 	if (r >= 0)
 		return r;
 	log_open("tdx-authd", true);
-	options.impairment = self_test();
+	configure(&source);
+	audit_start(source.config.audit);
+	source.notes.impairment = self_test();
 	if (load(&source, &policy) < 0)
 		return EXIT_FAILURE;
+	take_options(&source, &options);
 	options.load = load_again;
 	options.check = check_again;
 	options.has_files = !source.file;
@@ -193,5 +264,7 @@ int authd_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (manager_run(manager) < 0)
 		return EXIT_FAILURE;
-	return source.is_degraded || options.impairment ? EXIT_FAILURE : EXIT_SUCCESS;
+	return source.is_degraded || source.notes.impairment || source.notes.configuration
+		       ? EXIT_FAILURE
+		       : EXIT_SUCCESS;
 }

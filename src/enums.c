@@ -17,6 +17,12 @@ const char *const action_words[_ACTION_MAX] = {
 	[ACTION_REMOVE] = "remove",
 };
 
+const char *const audit_use_words[_AUDIT_USE_MAX] = {
+	[AUDIT_AUTO] = "auto",
+	[AUDIT_YES] = "yes",
+	[AUDIT_NO] = "no",
+};
+
 const char *const module_mode_words[_MODULES_MAX] = {
 	[MODULES_OFF] = "off",
 	[MODULES_AUDIT] = "audit",

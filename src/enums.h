@@ -62,6 +62,14 @@ enum Origin {
 	_ORIGIN_INVALID = -1, /* no such attribute, or a word of a later kernel */
 };
 
+/* Whether there are to be records of the Linux audit system. */
+enum AuditUse {
+	AUDIT_AUTO, /* where the kernel takes them */
+	AUDIT_YES,  /* the same, and a warning where it does not */
+	AUDIT_NO,
+	_AUDIT_USE_MAX,
+};
+
 /* How far a refusal on a bus holds on the running kernel. */
 enum Protection {
 	PROTECTION_NONE,    /* nothing can refuse a driver to a device of this bus */
@@ -105,6 +113,7 @@ enum Gate {
 extern const char *const bus_words[_BUS_MAX];
 extern const char *const action_words[_ACTION_MAX];
 extern const char *const module_mode_words[_MODULES_MAX];
+extern const char *const audit_use_words[_AUDIT_USE_MAX];
 
 const char *bus_to_string(enum Bus value);
 enum Bus bus_from_string(const char *s);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "audit.h"
 #include "device-read.h"
 #include "manager-bind.h"
 #include "manager-bus.h"
@@ -222,6 +223,7 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 		return;
 	manager_count_outcome(m, &pending->request, reply->error);
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	audit_outcome(pending->device, &pending->decision, &pending->request, reply);
 	device = TAKE_PTR(pending->device);
 	known = find_exactly(m, device->syspath, device->dev, device->ino);
 	if (pending->is_superseded)

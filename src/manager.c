@@ -32,6 +32,7 @@ const struct ManagerOptions manager_defaults = {
 	.keep_user_decisions = true,
 	.n_workers = 4,
 	.deadline_usec = WORKER_DEADLINE_USEC,
+	.metrics = true,
 	.execute = enforce_execute,
 };
 
@@ -148,19 +149,29 @@ int manager_apply(struct Manager *m)
 
 /* --- what others are told --- */
 
+static const struct ManagerNotes *notes_of(const struct Manager *m)
+{
+	static const struct ManagerNotes none;
+
+	return m->options.notes ? m->options.notes : &none;
+}
+
 static void notify_status(struct Manager *m)
 {
+	const struct ManagerNotes *notes = notes_of(m);
+
 	check_minimum(m);
 	(void)sd_notifyf(
 		0,
-		"STATUS=%s%s%s%u devices: %u authorized, %u refused, %u returned to the kernel, "
+		"STATUS=%s%s%s%s%s%u devices: %u authorized, %u refused, %u returned to the "
+		"kernel, "
 		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times, "
 		"messages dropped: %u forged, %u malformed%s",
-		m->options.impairment ? m->options.impairment : "",
-		m->options.impairment ? "; " : "", m->options.remark ? m->options.remark : "",
-		m->counts.devices, m->counts.authorized, m->counts.refused, m->counts.returned,
-		m->counts.unchanged, m->counts.failed, m->counts.unsupported, m->counts.overflows,
-		m->counts.forged, m->counts.malformed,
+		notes->impairment ? notes->impairment : "", notes->impairment ? "; " : "",
+		notes->configuration ? notes->configuration : "", notes->configuration ? "; " : "",
+		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
+		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
+		m->counts.unsupported, m->counts.overflows, m->counts.forged, m->counts.malformed,
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
@@ -183,7 +194,7 @@ static void fill_metrics(const struct Manager *m, struct Metrics *ret)
 		.loads = m->loads,
 		.loaded_usec = m->loaded_usec,
 		.policy_refused = m->options.remark,
-		.impaired = m->options.impairment,
+		.impaired = notes_of(m)->impairment,
 		.frozen = m->phase.is_frozen,
 		.sealed = m->phase.is_sealed,
 	};
@@ -197,9 +208,11 @@ static void write_metrics(struct Manager *m)
 	struct Metrics metrics;
 	int r;
 
-	manager_read_phase(m);
-	fill_metrics(m, &metrics);
 	m->counts_written = m->counts;
+	manager_read_phase(m);
+	if (!m->options.metrics)
+		return;
+	fill_metrics(m, &metrics);
 	r = metrics_write(&metrics);
 	if (r < 0 && !m->is_metrics_broken)
 		log_warning("cannot write " RUNTIME_DIR "/" METRICS_FILE ": %s", strerror(-r));

@@ -10,13 +10,20 @@
  * write, record the outcome. One thread, one event loop, one owner of all state. */
 struct Manager;
 
+/* Static phrases for the status, each NULL where there is nothing to say. They may change. */
+struct ManagerNotes {
+	const char *impairment;	   /* what self_test() found */
+	const char *configuration; /* that it was refused */
+};
+
 struct ManagerOptions {
 	/* A device over which user space has decided before it is first seen (authorized_by reads
 	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
-	const char *remark;	/* before the status shown by the service manager; NULL: nothing */
-	const char *impairment; /* what self_test() found; NULL: nothing */
+	const char *remark; /* before the status shown by the service manager; NULL: nothing */
+	const struct ManagerNotes *notes; /* the caller's; NULL: none */
+	bool metrics;			  /* whether to write them */
 	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,
 	 * or a negative errno after the log told why. NULL: no reload. */
 	int (*load)(struct Policy **ret, void *userdata);

@@ -6,6 +6,7 @@
 
 #include "names.h"
 #include "phase.h"
+#include "util.h"
 
 static void print_head(FILE *file, const char *name, const char *type, const char *help)
 {
@@ -85,4 +86,12 @@ int metrics_write(const struct Metrics *metrics)
 	r = fclose(file) == 0 && text ? runtime_write(METRICS_FILE, text, size, true) : -ENOMEM;
 	free(text);
 	return r;
+}
+
+void metrics_remove(void)
+{
+	_cleanup_free_ char *path = runtime_path(METRICS_FILE);
+
+	if (path)
+		(void)unlink(path);
 }

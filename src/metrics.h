@@ -25,3 +25,6 @@ void metrics_print(FILE *file, const struct Metrics *metrics);
 
 /* Writes them to a file in /run/tdx-auth, whole or not at all. Returns 0 or a negative errno. */
 int metrics_write(const struct Metrics *metrics);
+
+/* Takes away what an earlier run wrote: numbers that nobody keeps true any more. */
+void metrics_remove(void);

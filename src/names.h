@@ -39,6 +39,9 @@
 #define PERMANENT_FILE "00-permanent.yaml" /* in the owner's; written by tdx-auth alone */
 #define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
 
+#define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"
+#define CONFIG_OWNER "/etc/tdx-auth/tdx-authd.yaml" /* in the place of the vendor's */
+
 #define RUNTIME_DIR "/run/tdx-auth"
 #define SELF_TEST_FILE "self-test"
 #define MARK_STARTED "started"
@@ -64,6 +67,7 @@
 #define MESSAGE_ID_VANISHED "c2f572eca2e044adbbe0de55629bfd04"
 #define MESSAGE_ID_POLICY_REFUSED "8c4b48df7be64885a86e9a45d85ad4b8"
 #define MESSAGE_ID_POLICY_LOADED "e3376e3aedcc473e84157b2b9c6734b3"
+#define MESSAGE_ID_CONFIG_REFUSED "69351a084b774eeb9081d06ea9cc8fb7"
 #define MESSAGE_ID_IMPAIRED "fccfc4ea79744c2f91ce4b25eea1450e"
 #define MESSAGE_ID_MISSING "f0a8bc3129144b7cad75c0627a88c22a"
 

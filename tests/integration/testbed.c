@@ -80,6 +80,13 @@ int testbed_setup(void **state)
 		return -1;
 	(void)close(fd);
 	testbed_policy(bed, "version: 1\n");
+	bed->config = strdup("/tmp/tdx-auth-config-XXXXXX");
+	fd = mkstemp(bed->config);
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	/* or who runs the tests as root would have records of them */
+	testbed_config(bed, "version: 1\naudit: no\n");
 	bed->runtime_dir = strdup("/tmp/tdx-auth-run-XXXXXX");
 	if (!mkdtemp(bed->runtime_dir) ||
 	    setenv("TDX_AUTH_RUNTIME_DIRECTORY", bed->runtime_dir, 1) < 0)
@@ -110,6 +117,8 @@ int testbed_teardown(void **state)
 	(void)close(bed->log);
 	(void)unlink(bed->policy);
 	free(bed->policy);
+	(void)unlink(bed->config);
+	free(bed->config);
 	(void)remove_dir(bed->runtime_dir);
 	free(bed->runtime_dir);
 	free(bed);
@@ -124,12 +133,22 @@ void testbed_unplug(struct Testbed *bed, pid_t pid, const char *syspath)
 	(void)kill(pid, SIGCONT);
 }
 
-void testbed_policy(struct Testbed *bed, const char *text)
+static void write_text(const char *path, const char *text)
 {
-	_cleanup_fclose_ FILE *file = fopen(bed->policy, "we");
+	_cleanup_fclose_ FILE *file = fopen(path, "we");
 
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
+}
+
+void testbed_policy(struct Testbed *bed, const char *text)
+{
+	write_text(bed->policy, text);
+}
+
+void testbed_config(struct Testbed *bed, const char *text)
+{
+	write_text(bed->config, text);
 }
 
 char *testbed_add_pci_behind(struct Testbed *bed, const char *parent, const char *name,
@@ -569,7 +588,8 @@ char *testbed_log(struct Testbed *bed)
 /* @name is of its socket for sd_notify(3). */
 static pid_t start_program(struct Testbed *bed, int (*program)(int, char **), const char *name)
 {
-	char *argv[] = {(char *)"daemon", (char *)"--policy", bed->policy, NULL};
+	char *argv[] = {(char *)"daemon",   (char *)"--policy", bed->policy,
+			(char *)"--config", bed->config,	NULL};
 	pid_t pid;
 
 	assert_int_equal(setenv("NOTIFY_SOCKET", name, 1), 0);

@@ -10,6 +10,7 @@
 struct Testbed {
 	UMockdevTestbed *umockdev;
 	char *policy;	   /* a file that programs can be given, see testbed_policy() */
+	char *config;	   /* the same, see testbed_config() */
 	char *runtime_dir; /* theirs, in the place of /run/tdx-auth */
 	int log; /* what the program that testbed_start() started writes to standard error */
 };
@@ -61,6 +62,9 @@ void testbed_unplug(struct Testbed *bed, pid_t pid, const char *syspath);
 
 /* Writes @text as the policy of the programs that testbed_run() and testbed_start() start. */
 void testbed_policy(struct Testbed *bed, const char *text);
+
+/* The same for the configuration of the daemon, which has no audit records without this. */
+void testbed_config(struct Testbed *bed, const char *text);
 
 /* The value of an attribute, without the last newline; the caller frees it. */
 char *testbed_attr(struct Testbed *bed, const char *syspath, const char *attr);

@@ -153,19 +153,20 @@ static int build_usb_modalias(int dirfd, struct Device *device)
 	return 0;
 }
 
-/* What to read beyond what identifies a device, and how. */
-struct Reader {
-	const struct Needs *needs; /* NULL: nothing */
-	struct Vector *readings;   /* NULL: read everything, however long it takes */
-	bool is_above;		   /* another device is what it is about */
-};
-
-/* How to read what may make the reader wait. */
+/* How to read what holds a device, where that may make the reader wait. */
 enum Patience {
 	WAIT,
 	OPEN,	/* open it for somebody else to read */
 	ASSUME, /* take the device for one that nothing keeps from drivers */
 	SKIP,	/* it is of no interest */
+};
+
+/* What to read beyond what identifies a device, and how. */
+struct Reader {
+	const struct Needs *needs; /* NULL: nothing */
+	struct Vector
+		*readings; /* NULL: read everything that @needs names, however long it takes */
+	enum Patience patience;
 };
 
 static void take_state(struct Device *device, const struct GateState *state)
@@ -274,9 +275,7 @@ static int read_all(int dirfd, struct Device *device, const struct Reader *reade
 	r = read_text_ids(dirfd, device);
 	if (r < 0)
 		return r;
-	if (!reader->readings)
-		return read_state(dirfd, device, WAIT, NULL);
-	return read_state(dirfd, device, reader->is_above ? SKIP : OPEN, reader->readings);
+	return read_state(dirfd, device, reader->patience, reader->readings);
 }
 
 /* --- what a policy needs --- */
@@ -376,7 +375,8 @@ static int open_and_read(const char *syspath, const struct Reader *reader, int *
  * keep devices of a class together are no devices and have no attributes. */
 static int read_parent(const char *syspath, const struct Reader *reader, struct Device **ret)
 {
-	struct Reader above = {reader->needs, reader->readings, true};
+	struct Reader above = {reader->needs, reader->readings,
+			       reader->patience == WAIT ? WAIT : SKIP};
 	_cleanup_free_ char *path = strdup(syspath);
 	char *slash;
 
@@ -482,13 +482,18 @@ int device_read(const char *syspath, int dirfd, const struct Needs *needs, struc
 	return read_device(syspath, dirfd, &(struct Reader){.needs = needs}, ret);
 }
 
+int device_read_at_once(const char *syspath, int dirfd, struct Device **ret)
+{
+	return read_device(syspath, dirfd, &(struct Reader){.patience = ASSUME}, ret);
+}
+
 int device_read_without_waiting(const char *syspath, int dirfd, const struct Needs *needs,
 				struct Vector *ret_readings, struct Device **ret)
 {
 	int r;
 
 	*ret_readings = (struct Vector){0};
-	r = read_device(syspath, dirfd, &(struct Reader){needs, ret_readings}, ret);
+	r = read_device(syspath, dirfd, &(struct Reader){needs, ret_readings, OPEN}, ret);
 	if (r < 0) /* the places to read into are gone */
 		readings_done(ret_readings);
 	return r;

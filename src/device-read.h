@@ -9,10 +9,14 @@
  * gone; another negative errno where sysfs answered so. */
 int device_read(const char *syspath, int dirfd, const struct Needs *needs, struct Device **ret);
 
-/* The same, without what a reader may have to wait for, as a probe may hold the lock that it needs:
- * attributes that @needs names of this device and those above it, and the device's driver_override
- * where that is what holds it (driver-gate.h). These are open in *ret_readings,
- * of struct Reading, each with a place in *ret to read it into; the caller calls readings_done()
+/* The same with no needs, and without what a reader may have to wait for: where that is what holds
+ * the device, it reads as authorized. */
+int device_read_at_once(const char *syspath, int dirfd, struct Device **ret);
+
+/* The same with @needs, without what a reader may have to wait for, as a probe may hold the lock
+ * that it needs: attributes that @needs names of this device and those above it, and the device's
+ * driver_override where that is what holds it (driver-gate.h). These are open in *ret_readings, of
+ * struct Reading, each with a place in *ret to read it into; the caller calls readings_done()
  * before device_free(). */
 int device_read_without_waiting(const char *syspath, int dirfd, const struct Needs *needs,
 				struct Vector *ret_readings, struct Device **ret);

@@ -134,6 +134,20 @@ void manager_look_at_newcomer(struct Manager *m, const char *syspath)
 	(void)manager_look(syspath, m);
 }
 
+void manager_recall(const struct Known *known, struct Device *device)
+{
+	char *driver;
+
+	if (device->gate != GATE_OVERRIDE || known->authorized < 0)
+		return;
+	driver = strdup(known->driver);
+	if (!driver)
+		return;
+	free(device->authorized_driver);
+	device->authorized_driver = driver;
+	device->authorized = known->authorized;
+}
+
 /* --- decisions --- */
 
 /* Whether the device had a driver before tdx-auth could say anything to it. */

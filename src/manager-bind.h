@@ -21,6 +21,9 @@ bool manager_hear_of_driver(struct Manager *m, const struct Uevent *event);
 void manager_stand_in(const struct Manager *m, struct Known *known, const struct Device *device,
 		      struct Decision *decision);
 
+/* Puts into a device of device_read_at_once() what is known of what was not read. */
+void manager_recall(const struct Known *known, struct Device *device);
+
 /* Says, once, which devices keep a driver that no rule and no list gives them, and on which buses
  * nothing can be refused. */
 void manager_tell_unprotected(const struct Manager *m);

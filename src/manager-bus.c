@@ -44,6 +44,8 @@ static enum Protection protection_of(const struct Device *device)
 {
 	enum Protection mode;
 
+	if (device->gate != GATE_NONE)
+		return PROTECTION_MODULES;
 	if (device->authorized < 0)
 		return PROTECTION_NONE;
 	if (bus_info[device->bus].native)

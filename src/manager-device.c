@@ -78,12 +78,14 @@ int manager_open(const struct Known *known, int *ret_dirfd, struct Device **ret)
 	if (r >= 0 && (dev != known->dev || ino != known->ino))
 		return -ENODEV;
 	if (r >= 0)
-		r = device_read(known->syspath, dirfd, NULL, ret);
+		r = device_read_at_once(known->syspath, dirfd, ret);
 	if (r < 0) /* what identifies it cannot be read: what refuses it may */
 		r = device_read_authorization(known->syspath, dirfd, ret);
-	if (r >= 0)
-		*ret_dirfd = take_fd(&dirfd);
-	return r;
+	if (r < 0)
+		return r;
+	manager_recall(known, *ret);
+	*ret_dirfd = take_fd(&dirfd);
+	return 0;
 }
 
 static struct Known *forget(struct Manager *m, struct Known *known)

@@ -42,17 +42,20 @@ static bool is_same(int a, int b)
 static int write_name(const struct BindTarget *target, int fd, int *ret_other)
 {
 	_cleanup_close_ int before = open_by_name(target), after = -1;
+	int r = 0;
 
 	if (before < 0 || !is_same(before, target->dirfd))
 		return -ENODEV;
-	/* what the kernel makes of it shows in the device */
-	if (write(fd, target->name, strlen(target->name)) < 0 && errno == EACCES)
-		return -EACCES;
+	/* whether it has a driver now shows in the device; EINVAL: drivers_probe_store() */
+	if (write(fd, target->name, strlen(target->name)) < 0)
+		r = errno == ENODEV || errno == EAGAIN || errno == EINVAL ? -EAGAIN
+		    : errno == EACCES					  ? -EACCES
+									  : 0;
 	after = open_by_name(target);
 	if (after < 0) /* gone, and maybe before the write */
 		return 0;
 	if (is_same(after, target->dirfd))
-		return 0;
+		return r;
 	if (ret_other)
 		*ret_other = take_fd(&after);
 	return -ESTALE;
@@ -117,9 +120,12 @@ int bind_none(const struct BindTarget *target)
 	/* by the device's own link: the driver that it has, whatever that is called */
 	_cleanup_close_ int fd =
 		openat(target->dirfd, "driver/unbind", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int r = 0;
 
 	if (fd >= 0)
-		return write_name(target, fd, NULL);
+		r = write_name(target, fd, NULL);
+	if (fd >= 0) /* it was taken from it already */
+		return r == -EAGAIN ? 0 : r;
 	if (errno != ENOENT)
 		return -errno;
 	return faccessat(target->dirfd, "driver", F_OK, 0) == 0 ? -EOPNOTSUPP : 0;

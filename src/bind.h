@@ -11,10 +11,13 @@
  * driver's probe or release takes.
  *
  * Unless said otherwise the functions return 0 whatever came of it, as a probe that fails is no
- * error of anybody's: the caller reads back. They return -ENODEV where the bus knows another device
- * by the name, or none, and nothing was written; -ESTALE where it does so after the write, which
- * may have reached that one: what it got by it was taken from it again, and what it lost it has
- * lost. */
+ * error of anybody's: the caller reads back. They return -EAGAIN where the device was not taken and
+ * may be later: the kernel says no more than that it does not fit, which is also what it says of a
+ * pci device that it has told of and not yet offered to drivers itself (pci_bus_add_device(),
+ * match_driver), or a probe waits for something else. They return -ENODEV where the bus knows
+ * another device by the name, or none, and nothing was written; -ESTALE where it does so after the
+ * write, which may have reached that one: what it got by it was taken from it again, and what it
+ * lost it has lost. */
 
 struct BindTarget {
 	int dirfd; /* the device's directory */

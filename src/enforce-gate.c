@@ -88,13 +88,21 @@ static int keep_for(struct Act *act, const char *driver)
 	return set_override(act, STEP_DRIVER, OVERRIDE_ONLY, driver);
 }
 
+/* What comes of offering the device to drivers. */
+static void note_offer(struct Act *act, int error)
+{
+	act->reply->is_untaken = error == -EAGAIN;
+	if (error != -EAGAIN)
+		(void)note(act, STEP_AUTHORIZE, error);
+}
+
 /* However that ends, the device is kept for the driver again. */
 static void bind_only(struct Act *act, const char *driver)
 {
 	if (!bind_has_driver(act->request->bus, driver) ||
 	    set_override(act, STEP_DRIVER, "\n", "") < 0)
 		return;
-	(void)note(act, STEP_AUTHORIZE, bind_to(&act->target, driver));
+	note_offer(act, bind_to(&act->target, driver));
 	(void)keep_for(act, driver);
 }
 
@@ -124,7 +132,7 @@ static void give_to_any(struct Act *act)
 	    set_override(act, STEP_AUTHORIZE, "\n", "") < 0)
 		return;
 	if (!*act->reply->driver)
-		(void)note(act, STEP_AUTHORIZE, bind_any(&act->target));
+		note_offer(act, bind_any(&act->target));
 }
 
 /* Whether a driver has it is the driver's and the device's affair, once it may. */

@@ -40,7 +40,9 @@ struct EnforceReply {
 	int error; /* 0, or the negative errno of `step`; -ETIME: the worker was given up; -ESTALE:
 		    * another device took its place meanwhile, which is to be decided over anew */
 	enum EnforceStep step; /* STEP_NONE where error is 0 */
-	int authorized;	       /* as read back afterwards; -1 unknown */
+	bool is_untaken; /* no driver has taken it yet, and nobody will offer it to one again but us
+			  */
+	int authorized;	 /* as read back afterwards; -1 unknown */
 	enum Origin authorized_by;
 	char authorized_driver[POLICY_DRIVER_MAX + 1];
 	char driver[POLICY_DRIVER_MAX + 1]; /* that is bound afterwards, "" for none */

@@ -244,6 +244,8 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->shown = NULL;
 	set_identity(registry, known, device->dev, device->ino);
 	known->is_hot = is_hot;
+	known->is_untaken = false;
+	known->n_offers = 0;
 	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
 	known->is_by_hand = known->is_written = known->is_noted = false;
 	known->before = device->gate == GATE_NONE ? device->authorized : device->driver != NULL;

@@ -31,6 +31,8 @@ struct Known {
 	bool is_noted;			    /* state.h: it is written down as it is */
 	enum Gate gate;			    /* that holds it, valid once it is decided, as are: */
 	bool keeps_driver;		    /* it had one at first, which only that gives it */
+	bool is_untaken;		    /* it is to be offered to drivers again */
+	unsigned n_offers;		    /* how often it was, and was not taken */
 	enum Bus bus; /* of the device, and what is wanted of it, valid once it is decided */
 	enum Action action;
 	enum DecidedBy by;

@@ -64,13 +64,64 @@ static void offer(struct Manager *m, enum Bus bus, const char *driver)
 
 	/* looking at one may take others out of the list */
 	for (struct Known *known = m->registry.first; known; known = known->next)
-		if (may_want(known, bus, driver) && path_queue_add(&queue, known->syspath) == 0)
+		if (may_want(known, bus, driver) && path_queue_add(&queue, known->syspath) == 0) {
 			known->is_stale = true;
+			known->n_offers = 0;
+		}
 	while ((path = path_queue_take(&queue))) {
 		(void)manager_look(path, m);
 		free(path);
 	}
 	path_queue_done(&queue);
+}
+
+#define OFFERS_MAX 8		   /* that nothing comes of, one after the other */
+#define PAUSE_USEC UINT64_C(50000) /* before the second; then twice as long, and so on */
+
+static int on_offer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	for (struct Known *known = m->registry.first; known; known = known->next) {
+		if (!known->is_untaken || path_queue_add(&m->waiting, known->syspath) < 0)
+			continue;
+		known->is_untaken = false;
+		known->is_stale = true;
+	}
+	manager_look_at_waiting(m);
+	return 0;
+}
+
+/* One timer for all: each is offered at least as soon as it is to be. */
+static int schedule_offer(struct Manager *m, uint64_t pause)
+{
+	uint64_t now, due = UINT64_MAX;
+	int enabled = SD_EVENT_OFF, r = sd_event_now(m->event, CLOCK_MONOTONIC, &now);
+
+	if (r >= 0 && !m->offer_timer)
+		return sd_event_add_time(m->event, &m->offer_timer, CLOCK_MONOTONIC, now + pause, 0,
+					 on_offer, m);
+	if (r >= 0)
+		r = sd_event_source_get_enabled(m->offer_timer, &enabled);
+	if (r >= 0 && enabled != SD_EVENT_OFF)
+		r = sd_event_source_get_time(m->offer_timer, &due);
+	if (r < 0 || due <= now + pause)
+		return r;
+	r = sd_event_source_set_time(m->offer_timer, now + pause);
+	return r < 0 ? r : sd_event_source_set_enabled(m->offer_timer, SD_EVENT_ONESHOT);
+}
+
+bool manager_offers_again(struct Manager *m, struct Known *known, const struct EnforceReply *reply)
+{
+	if (!known)
+		return false;
+	if (reply->error < 0 || !reply->is_untaken) {
+		known->n_offers = 0;
+		return false;
+	}
+	if (known->n_offers < OFFERS_MAX && schedule_offer(m, PAUSE_USEC << known->n_offers) >= 0)
+		known->is_untaken = true;
+	return known->n_offers++ > 0;
 }
 
 /* Devices that it had are not without a driver by anybody's decision. */

@@ -32,6 +32,10 @@ void manager_tell_unprotected(const struct Manager *m);
  * knows how it was left, not as somebody else decided. */
 void manager_excuse_loss(struct Known *known, const struct Device *device);
 
+/* Notes whether a device that may have a driver was taken by one, and has it be offered again, some
+ * times, where not. Returns whether that was told before. @known may be NULL. */
+bool manager_offers_again(struct Manager *m, struct Known *known, const struct EnforceReply *reply);
+
 /* Another device is at the path of one that was written to by its name, and may have lost its
  * driver by that. */
 void manager_look_at_newcomer(struct Manager *m, const char *syspath);

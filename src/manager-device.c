@@ -223,11 +223,14 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 
 	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS && submit(pending) == 0)
 		return;
-	manager_count_outcome(m, &pending->request, reply->error);
-	record_outcome(pending->device, &pending->decision, &pending->request, reply);
-	audit_outcome(pending->device, &pending->decision, &pending->request, reply);
+	known = find_exactly(m, pending->device->syspath, pending->device->dev,
+			     pending->device->ino);
+	if (!manager_offers_again(m, known, reply)) {
+		manager_count_outcome(m, &pending->request, reply->error);
+		record_outcome(pending->device, &pending->decision, &pending->request, reply);
+		audit_outcome(pending->device, &pending->decision, &pending->request, reply);
+	}
 	device = TAKE_PTR(pending->device);
-	known = find_exactly(m, device->syspath, device->dev, device->ino);
 	if (pending->is_superseded)
 		manager_hand_note(m, device, reply);
 	else if (known)

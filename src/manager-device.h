@@ -48,6 +48,7 @@ struct Manager {
 	uint64_t metrics_due;		     /* CLOCK_MONOTONIC, in microseconds */
 	struct ManagerCounts counts_written; /* what the metrics say */
 	bool is_metrics_broken;		     /* they could not be written, which was said */
+	sd_event_source *offer_timer;	     /* manager-bind.h */
 };
 
 /* The one handler, for a device found by a scan and for one that an event told of: reads it,

@@ -591,6 +591,7 @@ void manager_free(struct Manager *m)
 	registry_done(&m->registry);
 	udev_unref(m->udev);
 	sd_event_source_unref(m->metrics_timer);
+	sd_event_source_unref(m->offer_timer);
 	sd_event_unref(m->event);
 	if (m->uevent_fd >= 0)
 		(void)close(m->uevent_fd);

@@ -85,6 +85,11 @@ char *core_add_virtio(struct Testbed *bed, const char *name, unsigned type, cons
 					   "0x1af4\n", "device", d, FITS, f, NULL, NULL);
 }
 
+void core_set_fits(struct Testbed *bed, const char *syspath, const char *fits)
+{
+	umockdev_testbed_set_attribute(bed->umockdev, syspath, FITS, fits);
+}
+
 char *core_driver(const char *syspath)
 {
 	_cleanup_free_ char *link = format("%s/driver", syspath);
@@ -155,8 +160,8 @@ static bool matches(const char *device, const char *driver)
 	return read_line(device, FITS, line, sizeof(line)) && streq(line, driver);
 }
 
-/* What was written to a file of this path below @root, "/sys/bus/BUS/..." */
-static void act(const char *root, char *file, const char *name)
+/* What was written to a file of this path below @root, "/sys/bus/BUS/...": 0, or an errno. */
+static int act(const char *root, char *file, const char *name)
 {
 	char *bus = file + strlen("/sys/bus/"), *rest = strchr(bus, '/');
 	_cleanup_free_ char *device = NULL;
@@ -171,15 +176,19 @@ static void act(const char *root, char *file, const char *name)
 		if (access(driver, F_OK) < 0 && read_line(device, FITS, fits, sizeof(fits)) &&
 		    matches(device, fits))
 			link_driver(device, bus, fits, root);
-		return;
+		return 0;
 	}
 	rest += strlen("drivers/");
 	verb = strrchr(rest, '/');
 	*verb++ = '\0';
-	if (streq(verb, "unbind"))
+	if (streq(verb, "unbind")) {
 		unlink_driver(device);
-	else if (matches(device, rest))
-		link_driver(device, bus, rest, root);
+		return 0;
+	}
+	if (!matches(device, rest))
+		return ENODEV;
+	link_driver(device, bus, rest, root);
+	return 0;
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -206,6 +215,6 @@ ssize_t __wrap_write(int fd, const void *buf, size_t n)
 		on_write();
 	root = strndup(path, (size_t)(file - path));
 	name = strndup(buf, n);
-	act(root, file, name);
-	return (ssize_t)n;
+	errno = act(root, file, name);
+	return errno ? -1 : (ssize_t)n;
 }

@@ -18,6 +18,8 @@ char *core_add_pci(struct Testbed *bed, const char *name, unsigned vendor, unsig
 		   const char *fits);
 char *core_add_virtio(struct Testbed *bed, const char *name, unsigned type, const char *fits);
 
+void core_set_fits(struct Testbed *bed, const char *syspath, const char *fits);
+
 /* Gives the device a driver, by the hand of somebody who is not tested, or takes it away. */
 void core_bind(struct Testbed *bed, const char *syspath, const char *bus, const char *driver);
 void core_unbind(struct Testbed *bed, const char *syspath);

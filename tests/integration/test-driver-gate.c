@@ -50,6 +50,20 @@ static void stop(pid_t pid)
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_SUCCESS);
 }
 
+/* A pci device that is plugged while the daemon @pid runs, and that a driver which is there probes
+ * before anybody hears of it. */
+static char *plug_bound(struct Testbed *bed, pid_t pid, const char *name, const char *driver)
+{
+	char *path;
+
+	(void)kill(pid, SIGSTOP);
+	path = core_add_pci(bed, name, 0x8086, 0x100e, driver);
+	core_bind(bed, path, "pci", driver);
+	testbed_uevent(bed, path, "add");
+	(void)kill(pid, SIGCONT);
+	return path;
+}
+
 /* --- one device --- */
 
 /* Carries out @request on the device as its own process would. */
@@ -290,9 +304,7 @@ static void test_the_daemon_takes_drivers_from_what_the_policy_denies(void **sta
 	pid = testbed_start(bed, authd_main);
 	expect_attr(nic, "driver_override", REFUSED);
 	expect_driver(nic, "");
-	second = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000");
-	core_bind(bed, second, "pci", "e1000");
-	testbed_uevent(bed, second, "add");
+	second = plug_bound(bed, pid, "0000:00:02.0", "e1000");
 	testbed_wait_log(bed, "pci:0000:00:02.0 refused");
 	expect_driver(second, "");
 	stop(pid);
@@ -359,6 +371,27 @@ static void test_a_driver_that_comes_later_gets_the_devices_it_may_have(void **s
 	core_add_driver(bed, "pci", "8139cp");
 	testbed_uevent(bed, "/sys/bus/pci/drivers/8139cp", "add");
 	testbed_wait_log(bed, "pci:" NIC " authorized only for 8139cp, driver: 8139cp");
+	stop(pid);
+}
+
+/* The kernel tells of a pci device before it offers it to drivers, and then says of each that it
+ * does not fit. */
+static void test_a_device_that_is_offered_too_early_is_offered_again(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, "version: 1\nrules:\n"
+			    "- { action: allow, driver: e1000e, match: { pci: { vendor: 0x8086 } } "
+			    "}\n");
+	pid = testbed_start(bed, authd_main);
+	nic = core_add_pci(bed, NIC, 0x8086, 0x10d3, "");
+	testbed_uevent(bed, nic, "add");
+	testbed_wait_log(bed, "pci:" NIC " authorized only for e1000e, driver: none yet");
+	core_set_fits(bed, nic, "e1000e");
+	testbed_wait_log(bed, "pci:" NIC " authorized only for e1000e, driver: e1000e");
+	expect_attr(nic, "driver_override", "tdx-auth:only:e1000e");
 	stop(pid);
 }
 
@@ -513,9 +546,7 @@ static void test_the_list_decides_but_over_what_had_a_driver_before_the_start(vo
 	expect_driver(balloon, "virtio_balloon");
 	expect_attr(bare, "driver_override", REFUSED);
 	expect_driver(listed, "virtio_net");
-	hot = core_add_pci(bed, "0000:00:03.0", 0x8086, 0x100e, "e1000");
-	core_bind(bed, hot, "pci", "e1000");
-	testbed_uevent(bed, hot, "add");
+	hot = plug_bound(bed, pid, "0000:00:03.0", "e1000");
 	testbed_wait_log(bed, "pci:0000:00:03.0 refused");
 	expect_driver(hot, "");
 	stop(pid);
@@ -732,6 +763,7 @@ int main(void)
 		GATE_TEST(test_buses_wait_for_the_daemon_from_its_start_on),
 		GATE_TEST(test_a_bus_that_appears_waits_for_the_daemon),
 		GATE_TEST(test_a_driver_that_comes_later_gets_the_devices_it_may_have),
+		GATE_TEST(test_a_device_that_is_offered_too_early_is_offered_again),
 		GATE_TEST(test_a_device_whose_driver_was_away_has_it_again),
 		GATE_TEST(test_what_is_decided_by_hand_stays),
 		GATE_TEST(test_a_refusal_cut_short_is_completed),

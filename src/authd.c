@@ -140,6 +140,7 @@ static void take_options(const struct Source *source, struct ManagerOptions *opt
 	options->n_workers = source->config.workers;
 	options->deadline_usec = source->config.write_timeout_sec * UINT64_C(1000000);
 	options->metrics = source->config.metrics;
+	options->n_peers_max = source->config.bus_connections_max;
 	options->notes = &source->notes;
 	if (!options->metrics)
 		metrics_remove();

@@ -8,7 +8,6 @@
 /* What the files of the bus share: bus.c has the connections, bus-call.c what a call goes through,
  * bus-access.c the one check, bus-manager.c and bus-device.c the two interfaces. */
 
-#define BUS_PEERS_MAX 32   /* connections on the socket */
 #define BUS_CALLS_MAX 128  /* that are not answered yet, */
 #define BUS_CHECKS_MAX 64  /* of them such that wait for the check, */
 #define BUS_CHECKS_EACH 8  /* of one caller */
@@ -27,6 +26,7 @@ struct BusServer {
 	const struct BusOperations *operations;
 	void *userdata;
 	struct BusConnection *connections;
+	unsigned n_peers_max; /* connections on the socket at once */
 	unsigned n_peers, n_turned_away;
 	int socket;
 	char *socket_path;

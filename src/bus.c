@@ -231,7 +231,7 @@ static int add_peer(struct BusServer *server, int fd)
 	sd_bus *bus = NULL;
 	int r;
 
-	if (server->n_peers >= BUS_PEERS_MAX || !is_root(fd)) {
+	if (server->n_peers >= server->n_peers_max || !is_root(fd)) {
 		server->n_turned_away++;
 		return 0;
 	}
@@ -364,8 +364,8 @@ static int add_sources(struct BusServer *server)
 	return r < 0 ? r : sd_event_source_set_enabled(server->reaper, SD_EVENT_OFF);
 }
 
-int bus_new(sd_event *event, const struct BusOperations *operations, void *userdata,
-	    struct BusServer **ret)
+int bus_new(sd_event *event, unsigned n_peers_max, const struct BusOperations *operations,
+	    void *userdata, struct BusServer **ret)
 {
 	struct BusServer *server = calloc(1, sizeof(*server));
 	int r;
@@ -375,6 +375,7 @@ int bus_new(sd_event *event, const struct BusOperations *operations, void *userd
 	*server = (struct BusServer){.event = sd_event_ref(event),
 				     .operations = operations,
 				     .userdata = userdata,
+				     .n_peers_max = n_peers_max,
 				     .socket = -1,
 				     .patience_usec = PAUSE_USEC};
 	r = add_sources(server);

@@ -88,9 +88,10 @@ struct BusOperations {
 };
 
 /* Starts to listen and to connect. That there is no bus is no error, and is waited for; of others
- * the log tells, and the rest is served. Returns 0 or -ENOMEM. */
-int bus_new(sd_event *event, const struct BusOperations *operations, void *userdata,
-	    struct BusServer **ret);
+ * the log tells, and the rest is served. @n_peers_max: connections on the socket at once. Returns 0
+ * or -ENOMEM. */
+int bus_new(sd_event *event, unsigned n_peers_max, const struct BusOperations *operations,
+	    void *userdata, struct BusServer **ret);
 void bus_free(struct BusServer *server);
 
 /* The end of a call, which is freed. @text is for people, and may be NULL. @driver: what a decision

@@ -435,7 +435,7 @@ void manager_bus_missing_changed(struct Manager *m)
 
 void manager_bus_start(struct Manager *m)
 {
-	int r = bus_new(m->event, &operations, m, &m->bus);
+	int r = bus_new(m->event, m->options.n_peers_max, &operations, m, &m->bus);
 
 	if (r < 0)
 		log_warning("cannot serve D-Bus: %s", strerror(-r));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "audit.h"
 #include "log.h"
 #include "manager-bus.h"
 #include "manager-pending.h"
@@ -217,6 +218,7 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 	}
 	manager_count_outcome(m, &pending->request, reply->error);
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
+	audit_outcome(pending->device, &pending->decision, &pending->request, reply);
 	if (known && !pending->is_superseded) {
 		note_result(m, hand, known, reply);
 		manager_bus_changed(m, known);

@@ -34,6 +34,7 @@ struct ManagerOptions {
 	/* That one is in force now. */
 	void (*loaded)(const struct Policy *policy, void *userdata);
 	void *userdata;
+	unsigned n_peers_max; /* on the daemon's own bus at once */
 	bool has_files; /* the policy is that of the drop-ins, to which decisions can be added */
 	unsigned n_workers;
 	uint64_t deadline_usec;

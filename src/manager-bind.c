@@ -50,7 +50,8 @@ void manager_take_buses(struct Manager *m)
 /* Whether a driver that comes may be what the device waits for. */
 static bool may_want(const struct Known *known, enum Bus bus, const char *driver)
 {
-	if (known->bus != bus || !known->is_decided || !action_gives(known->action))
+	if (known->bus != bus || !known->is_decided || known->is_by_hand ||
+	    !action_gives(known->action))
 		return false;
 	if (known->gate == GATE_OVERRIDE) /* one without an override the kernel offers itself */
 		return streq(known->driver, driver);
@@ -214,13 +215,15 @@ static bool is_untouched(const struct Device *device)
 	       (device->gate == GATE_AUTOPROBE || isempty(device->authorized_driver));
 }
 
-void manager_stand_in(const struct Manager *m, struct Known *known, const struct Device *device,
+void manager_stand_in(struct Manager *m, struct Known *known, const struct Device *device,
 		      struct Decision *decision)
 {
 	const struct GateDefault *former = &m->state.gates[device->bus];
 	const char *driver = NULL;
 	bool is_listed;
 
+	if (device->gate == GATE_AUTOPROBE && !former->is_taken)
+		manager_take_buses(m);
 	known->keeps_driver = false;
 	if (device->gate == GATE_NONE || device->override || decision->action != ACTION_KERNEL)
 		return;

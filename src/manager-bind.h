@@ -18,7 +18,7 @@ bool manager_hear_of_driver(struct Manager *m, const struct Uevent *event);
 
 /* Puts into *decision what `kernel` means for such a device: the table that is made of the list of
  * hardened devices decides, but what had a driver before the start keeps it. */
-void manager_stand_in(const struct Manager *m, struct Known *known, const struct Device *device,
+void manager_stand_in(struct Manager *m, struct Known *known, const struct Device *device,
 		      struct Decision *decision);
 
 /* Puts into a device of device_read_at_once() what is known of what was not read. */

@@ -311,9 +311,9 @@ static bool is_kept(const struct Manager *m, const struct Known *known, const st
 }
 
 /* What enforce_plan() says, and what only who knows the device's past can say. */
-static enum EnforcePlan plan(const struct Manager *m, struct Known *known,
-			     const struct Device *device, const struct Decision *decision,
-			     struct EnforceRequest *request, const char **ret_why)
+static enum EnforcePlan plan(struct Manager *m, struct Known *known, const struct Device *device,
+			     const struct Decision *decision, struct EnforceRequest *request,
+			     const char **ret_why)
 {
 	struct Decision wanted = *decision;
 	enum EnforcePlan plan;

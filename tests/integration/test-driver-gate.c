@@ -608,13 +608,12 @@ static void test_what_a_bus_did_before_outlives_a_restart(void **state)
 static void test_each_bus_says_what_holds_its_devices_and_how_far(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"),
-			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net"),
-			    *platform = umockdev_testbed_add_device(bed->umockdev, "platform",
-								    "thing", NULL, NULL, NULL),
-			    *out = NULL, *json = NULL, *later = NULL;
+	_cleanup_free_ char *out = NULL, *json = NULL, *later = NULL;
 	pid_t pid;
 
+	free(core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"));
+	free(core_add_virtio(bed, "virtio0", 1, "virtio_net"));
+	free(umockdev_testbed_add_device(bed->umockdev, "platform", "thing", NULL, NULL, NULL));
 	testbed_policy(bed, "version: 1\n");
 	assert_int_equal(testbed_run(authctl_main, &out, NULL, "tdx-authctl", "list", NULL),
 			 EXIT_DONE);

@@ -293,9 +293,9 @@ static void carry_out(struct Manager *m, bool (*what)(struct Manager *m, struct 
 		      struct BusCall *call)
 {
 	struct Obstacle obstacle = {PROBLEM_NONE, NULL};
+	bool is_done = what(m, &obstacle);
 
-	bus_call_done(call, what(m, &obstacle) ? PROBLEM_NONE : obstacle.problem, obstacle.text,
-		      NULL);
+	bus_call_done(call, is_done ? PROBLEM_NONE : obstacle.problem, obstacle.text, NULL);
 }
 
 static void on_reloaded(int error, void *userdata)

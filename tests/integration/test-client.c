@@ -420,7 +420,7 @@ static void test_the_freeze_and_the_seal_bind_what_goes_to_the_daemon(void **sta
 {
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
-	_cleanup_free_ char *frozen = NULL, *sealed = NULL, *status = NULL, *mark = NULL;
+	_cleanup_free_ char *frozen = NULL, *sealed = NULL, *status = NULL, *reload = NULL;
 	pid_t pid;
 
 	testbed_mode(bed, "enforce");
@@ -430,7 +430,9 @@ static void test_the_freeze_and_the_seal_bind_what_goes_to_the_daemon(void **sta
 	assert_string_equal(frozen, "");
 	expect_frozen(bed, true);
 	assert_int_equal(run(NULL, NULL, "authorize", NIC), EXIT_REFUSED);
-	assert_int_equal(run(NULL, NULL, "reload"), EXIT_REFUSED);
+	assert_int_equal(run(NULL, &reload, "reload"), EXIT_REFUSED);
+	expect_in(reload, "tdx-authctl: reload: ");
+	expect_in(reload, "after the freeze");
 	assert_int_equal(run(NULL, NULL, "apply"), EXIT_REFUSED);
 	assert_int_equal(run(NULL, &sealed, "seal"), EXIT_DONE);
 	assert_string_equal(sealed, "");

@@ -64,21 +64,6 @@ int verb_freeze(const struct Options *options, char *const *args)
 	return EXIT_DONE;
 }
 
-/* The lock is the last, as it is not to be taken back where something else fails. Returns an exit
- * status. */
-static int seal_directly(int error)
-{
-	int r = set_marks(by_hand_seal);
-
-	if (r < 0)
-		return finish(r, "seal");
-	r = by_hand_lock_kernel();
-	if (r < 0 && r != -ENODEV)
-		return finish(r, "lock the kernel's device authorization");
-	client_tell_direct(error);
-	return EXIT_DONE;
-}
-
 static bool has_lock(void)
 {
 	_cleanup_close_ int dirfd = sysfs_open(SYSFS_AUTHORIZATION);
@@ -86,10 +71,40 @@ static bool has_lock(void)
 	return dirfd >= 0;
 }
 
-int verb_seal(const struct Options *options, char *const *args)
+/* The last thing to do, as it is not to be taken back where something else fails. Returns an exit
+ * status. */
+static int lock_kernel(void)
+{
+	return has_lock() ? finish(by_hand_lock_kernel(), "lock the kernel's device authorization")
+			  : EXIT_DONE;
+}
+
+/* Returns an exit status. */
+static int seal_directly(int error)
+{
+	int r = set_marks(by_hand_seal);
+
+	if (r < 0)
+		return finish(r, "seal");
+	client_tell_direct(error);
+	return lock_kernel();
+}
+
+/* A sandbox may leave the daemon no right to close the lock. Returns an exit status. */
+static int seal(void)
 {
 	int r = ask("Seal", "seal");
-	int status = is_left_to_us(r) ? seal_directly(r) : r < 0 ? exit_status_of(r) : EXIT_DONE;
+
+	if (is_left_to_us(r))
+		return seal_directly(r);
+	if (r == -ENOLCK)
+		return lock_kernel();
+	return r < 0 ? exit_status_of(r) : EXIT_DONE;
+}
+
+int verb_seal(const struct Options *options, char *const *args)
+{
+	int status = seal();
 
 	(void)options;
 	(void)args;

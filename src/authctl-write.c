@@ -273,7 +273,8 @@ static int check_no_daemon(const struct Options *options)
 	}
 	log_error("a daemon runs, to which what is applied now would be decided by hand and last; "
 		  "nothing was applied. \"tdx-authctl reload\" has it read the policy again; to "
-		  "put the policy before what was decided by hand as well, stop the daemon, apply, "
+		  "put the policy before what was decided by hand as well, stop tdx-authd.socket "
+		  "and the daemon, apply, "
 		  "and start it");
 	return EXIT_FAILED;
 }

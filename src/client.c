@@ -282,6 +282,7 @@ static const struct Failure {
 	{BUS_ERROR("Frozen"), -EKEYREJECTED, NULL},
 	{BUS_ERROR("Sealed"), -EKEYREJECTED, NULL},
 	{BUS_ERROR("PolicyRefused"), -EKEYREJECTED, NULL},
+	{BUS_ERROR("KernelNotLocked"), -ENOLCK, NULL},
 	{SD_BUS_ERROR_ACCESS_DENIED, -EACCES, NOT_PERMITTED},
 	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, -EACCES, NOT_PERMITTED},
 	{SD_BUS_ERROR_TIMEOUT, -ETIMEDOUT, SILENT},
@@ -321,7 +322,8 @@ static int tell_failure(const char *subject, const sd_bus_error *error, int r)
 		phrase = failure->phrase;
 	else if (client_is_silent(r))
 		phrase = GONE;
-	log_error("%s: %s", safe_subject ? safe_subject : "?", phrase);
+	if (r != -ENOLCK)
+		log_error("%s: %s", safe_subject ? safe_subject : "?", phrase);
 	return r;
 }
 

@@ -33,7 +33,7 @@ int client_new_device_call(struct Client *client, ino_t ino, const char *method,
  * where polkit may ask somebody, for that. Returns 0 with the answer, for the caller to unref; or,
  * after an error was logged that begins with @subject: -ENODEV (no such device), -EKEYREJECTED
  * (refused by freeze, seal or policy), what client_is_silent() knows, -EACCES, or -EIO for anything
- * else. */
+ * else; or, without a log, -ENOLCK: sealed, but for the kernel's lock. */
 int client_call(struct Client *client, const char *subject, sd_bus_message *call,
 		sd_bus_message **ret);
 

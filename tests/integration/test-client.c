@@ -276,6 +276,24 @@ static void test_what_a_daemon_says_is_escaped(void **state)
 	stop_mock(pid);
 }
 
+/* Its sandbox may keep that from it, but not from root. */
+static void test_the_kernels_lock_is_closed_where_the_daemon_may_not(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid = start_mock(bed, "error org.tdxauth1.Error.KernelNotLocked not permitted");
+	_cleanup_free_ char *err = NULL, *failed = NULL;
+
+	testbed_mode(bed, "enforce");
+	testbed_add_file(bed, SYSFS_AUTHORIZATION "/lock", "0\n");
+	assert_int_equal(run(NULL, &err, "seal"), EXIT_DONE);
+	assert_string_equal(err, "");
+	expect_attr(bed, SYSFS_AUTHORIZATION, "lock", "1");
+	testbed_make_unreadable(bed, SYSFS_AUTHORIZATION, "lock");
+	assert_int_equal(run(NULL, &failed, "seal"), EXIT_FAILED);
+	expect_in(failed, "cannot lock the kernel's device authorization");
+	stop_mock(pid);
+}
+
 /* --- a daemon that does not answer --- */
 
 static void expect_frozen(struct Testbed *bed, bool is_frozen)
@@ -661,6 +679,7 @@ int main(void)
 		CLIENT_TEST(test_a_daemon_is_asked_for_the_very_device_that_is_meant),
 		CLIENT_TEST(test_errors_of_the_daemon_have_their_exit_statuses),
 		CLIENT_TEST(test_what_a_daemon_says_is_escaped),
+		CLIENT_TEST(test_the_kernels_lock_is_closed_where_the_daemon_may_not),
 		CLIENT_TEST(test_a_daemon_that_does_not_answer_holds_up_no_refusal),
 		CLIENT_TEST(test_status_of_a_daemon_that_does_not_answer_says_so),
 		CLIENT_TEST(test_status_shows_what_the_daemon_says),

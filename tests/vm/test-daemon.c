@@ -11,8 +11,8 @@
 #define NIC_DEVICE "e1000e,id=nic1,bus=rp1,romfile="
 #define OWNER "/etc/tdx-auth/policy.d/50-owner.yaml"
 #define ALLOW_NIC "/usr/share/tdx-lab/allow-e1000e.yaml"
-/* Beside a daemon it refuses to. */
-#define APPLY "systemctl stop tdx-authd && tdx-authctl apply"
+/* Beside a daemon it refuses to, and what it writes would have the socket start one. */
+#define APPLY "systemctl stop tdx-authd.socket tdx-authd && tdx-authctl apply"
 #define IS_UP "[ \"$(systemctl is-active tdx-authd)\" = active ]"
 
 /* A guest with the daemon up, under the owner's policy: a path in the guest, or NULL for none. */

@@ -20,8 +20,8 @@
 #define ALLOW_NIC                                                                                  \
 	"- {name: nic, action: allow, driver: e1000e, match: {pci: {device: 0x10d3}}%s}\\n"
 #define RELOAD "systemctl reload tdx-authd"
-/* Beside a daemon it refuses to. */
-#define APPLY "systemctl stop tdx-authd && tdx-authctl apply"
+/* Beside a daemon it refuses to, and what it writes would have the socket start one. */
+#define APPLY "systemctl stop tdx-authd.socket tdx-authd && tdx-authctl apply"
 
 static struct vm *up(void **state)
 {

@@ -17,8 +17,9 @@ struct BusConnection {
 	struct BusConnection *next;
 	struct BusServer *server;
 	sd_bus *bus;
-	bool is_system; /* else it is root, on the socket */
-	bool is_doomed; /* to be freed once nothing of it is being used */
+	bool is_system;		   /* else it is root, on the socket */
+	bool is_doomed;		   /* to be freed once nothing of it is being used */
+	sd_event_source *patience; /* with who does not say who he is */
 };
 
 struct BusServer {

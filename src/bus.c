@@ -11,7 +11,10 @@
 #include "names.h"
 #include "phase.h"
 
-#define BACKLOG 64
+#define BACKLOG 128
+#define PATIENCE_USEC                                                                              \
+	(10 * UINT64_C(1000000))		/* that it takes a peer to authenticate; sd-bus    \
+						 * would wait for 90 seconds */
 #define PAUSE_USEC UINT64_C(1000000)		/* before the next attempt to accept or connect */
 #define PAUSE_MAX_USEC (60 * UINT64_C(1000000)) /* the longest, it doubles */
 
@@ -49,6 +52,7 @@ static void connection_free(struct BusConnection *connection)
 	*p = connection->next;
 	server->n_peers -= !connection->is_system;
 	drop_calls(server, connection->bus);
+	sd_event_source_disable_unref(connection->patience);
 	(void)sd_bus_close_unref(connection->bus);
 	free(connection);
 }
@@ -102,6 +106,15 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 	return 0;
 }
 
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct BusConnection *connection = userdata;
+
+	if (sd_bus_is_ready(connection->bus) <= 0)
+		bus_connection_doom(connection);
+	return 0;
+}
+
 /* Takes over @bus, also on failure. No descriptors of others are taken. */
 static int connection_new(struct BusServer *server, sd_bus *bus, bool is_system)
 {
@@ -112,7 +125,8 @@ static int connection_new(struct BusServer *server, sd_bus *bus, bool is_system)
 		sd_bus_unref(bus);
 		return -ENOMEM;
 	}
-	*connection = (struct BusConnection){server->connections, server, bus, is_system, false};
+	*connection = (struct BusConnection){
+		.next = server->connections, .server = server, .bus = bus, .is_system = is_system};
 	server->connections = connection;
 	server->n_peers += !is_system;
 	r = sd_bus_negotiate_fds(bus, false);
@@ -128,6 +142,10 @@ static int connection_new(struct BusServer *server, sd_bus *bus, bool is_system)
 		r = sd_bus_start(bus);
 	if (r >= 0)
 		r = sd_bus_attach_event(bus, server->event, SD_EVENT_PRIORITY_NORMAL);
+	if (r >= 0 && !is_system)
+		r = sd_event_add_time_relative(server->event, &connection->patience,
+					       CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_patience,
+					       connection);
 	if (r < 0)
 		connection_free(connection);
 	return r;

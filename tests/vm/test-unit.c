@@ -212,6 +212,66 @@ static void test_a_daemon_that_hangs_is_replaced(void **state)
 	vm_expect(vm, 0, "journalctl -u tdx-authd | grep -qi 'watchdog'");
 }
 
+#define GADGET "/sys/kernel/config/usb_gadget/g1"
+
+/* A device of the guest's own making, with a name that would make up fields of a record. */
+static void plug_gadget(struct vm *vm)
+{
+	vm_expect(vm, 0,
+		  "modprobe -a dummy_hcd libcomposite && { mountpoint -q /sys/kernel/config || "
+		  "mount -t configfs none /sys/kernel/config; }");
+	vm_expect(vm, 0,
+		  "mkdir " GADGET " && cd " GADGET " && echo 0x1d6b > idVendor && "
+		  "echo 0x0104 > idProduct && mkdir strings/0x409 configs/c.1 "
+		  "functions/SourceSink.0 && ln -s functions/SourceSink.0 configs/c.1/ && "
+		  "printf 'evil\" res=failed\\nop=refuse' > strings/0x409/product && "
+		  "ls /sys/class/udc > UDC");
+}
+
+#define RECORDS "journalctl _AUDIT_TYPE_NAME=USER_DEVICE -o cat"
+
+static void test_the_audit_system_has_what_was_written(void **state)
+{
+	struct vm *vm = up(state);
+
+	vm_expect(vm, 0,
+		  "printf '[Journal]\\nAudit=yes\\n' > /etc/systemd/journald.conf.d/test.conf && "
+		  "systemctl start systemd-journald-audit.socket && "
+		  "systemctl restart systemd-journald");
+	vm_expect(vm, 0,
+		  "printf 'version: 1\\nrules:\\n- {action: allow, match: {usb: {product: "
+		  "\"*evil*\"}}}\\n' > " OWNER " && systemctl restart tdx-authd");
+	plug_gadget(vm);
+	vm_expect_soon(vm, "[ \"$(cat " USB "/1-1/authorized)\" = 1 ]");
+	/* evil" res=failed, a newline, op=refuse */
+	vm_expect_soon(vm,
+		       RECORDS " | grep 'op=authorize bus=usb device=\"/sys/devices/[^\"]*/1-1\" "
+			       ".* product=6576696C22207265733D6661696C65640A6F703D726566757365 "
+			       "rule=\"50-owner.yaml:3\" .* res=success'");
+	vm_expect_output(vm, "1", RECORDS " | grep -c /usb1/1-1");
+	vm_expect(vm, 0, "! " RECORDS " | grep -e 'res=failed' -e 'op=refuse'");
+	vm_expect(vm, 0,
+		  "printf 'version: 1\\ndefaults: { usb: deny }\\n' > " OWNER
+		  " && systemctl reload tdx-authd");
+	vm_expect_soon(vm, RECORDS " | grep 'op=refuse bus=usb .*/1-1'");
+}
+
+/* As it is where nothing lets the daemon send records. */
+static void test_without_the_audit_system_nothing_is_missed(void **state)
+{
+	struct vm *vm = up(state);
+	_cleanup_free_ char *nic = NULL;
+
+	restart_with(vm, "CapabilityBoundingSet=");
+	nic = vm_plug_pci(vm, NIC_DEVICE, NIC);
+	vm_expect_soon(vm, "[ -e %s/driver ]", nic);
+	vm_expect(vm, 0, "! journalctl -u tdx-authd | grep -i audit");
+	vm_expect(vm, 0,
+		  "printf 'version: 1\\naudit: yes\\n' > /etc/tdx-auth/tdx-authd.yaml && "
+		  "systemctl restart tdx-authd");
+	vm_expect(vm, 0, "journalctl -u tdx-authd -p warning | grep 'no records for the audit'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +283,8 @@ int main(void)
 		vm_test(test_a_runtime_directory_that_is_not_writable_is_said_at_start),
 		vm_test(test_the_socket_outlives_the_daemon),
 		vm_test(test_a_daemon_that_hangs_is_replaced),
+		vm_test(test_the_audit_system_has_what_was_written),
+		vm_test(test_without_the_audit_system_nothing_is_missed),
 	};
 
 	return RUN_TESTS("unit", tests);

@@ -71,8 +71,10 @@ static void start_first(struct Manager *m)
 
 	if (!saving || saving->task)
 		return;
-	wish = (struct PermanentWish){
-		.device = saving->device, .action = saving->action, .driver = saving->driver};
+	wish = (struct PermanentWish){.device = saving->device,
+				      .action = saving->action,
+				      .driver = saving->driver,
+				      .root = m->options.root};
 	r = permanent_start(m->event, &wish, on_saved, saving, &saving->task);
 	if (r < 0)
 		on_saved(r, "", saving);

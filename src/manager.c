@@ -30,6 +30,7 @@
 
 const struct ManagerOptions manager_defaults = {
 	.keep_user_decisions = true,
+	.n_peers_max = 32,
 	.n_workers = 4,
 	.deadline_usec = WORKER_DEADLINE_USEC,
 	.metrics = true,

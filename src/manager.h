@@ -35,6 +35,7 @@ struct ManagerOptions {
 	void (*loaded)(const struct Policy *policy, void *userdata);
 	void *userdata;
 	unsigned n_peers_max; /* on the daemon's own bus at once */
+	const char *root;     /* of the system that the drop-ins are of; NULL: what runs */
 	bool has_files; /* the policy is that of the drop-ins, to which decisions can be added */
 	unsigned n_workers;
 	uint64_t deadline_usec;

@@ -41,7 +41,7 @@ static ssize_t send_to(int fd, unsigned port, unsigned groups, const void *messa
 
 static unsigned port_of(int fd)
 {
-	struct sockaddr_nl address;
+	struct sockaddr_nl address = {0};
 	socklen_t length = sizeof(address);
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);

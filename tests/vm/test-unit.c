@@ -86,7 +86,7 @@ static void test_it_is_ready_before_udev_asks_for_events(void **state)
 static void test_everything_works_in_the_sandbox(void **state)
 {
 	struct vm *vm = up(state);
-	_cleanup_free_ char *nic = vm_plug_pci(vm, NIC_DEVICE, NIC), *stranger = NULL, *xhci = NULL;
+	_cleanup_free_ char *nic = vm_plug_pci(vm, NIC_DEVICE, NIC), *stranger = NULL;
 
 	vm_expect_soon(vm, "[ -e %s/driver ]", nic);
 	expect_state(vm, nic, "1", "e1000e");
@@ -97,7 +97,7 @@ static void test_everything_works_in_the_sandbox(void **state)
 	/* usbcore's default is a parameter of a module, and of each root hub */
 	vm_expect_output(vm, "0", "cat /sys/module/usbcore/parameters/authorized_default");
 	vm_expect(vm, 0, "printf '" USB_RULES "' >> " OWNER " && systemctl reload tdx-authd");
-	xhci = vm_plug_pci(vm, "qemu-xhci,id=xhci1,bus=rp4", "1b36:000d");
+	free(vm_plug_pci(vm, "qemu-xhci,id=xhci1,bus=rp4", "1b36:000d"));
 	vm_expect_soon(vm, "[ -e " USB "/usb2 ]");
 	vm_expect_output(vm, "0", "cat " USB "/usb*/authorized_default | sort -u");
 	vm_plug(vm, "usb-mouse,id=mouse1,bus=xhci1.0,port=1");

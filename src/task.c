@@ -228,9 +228,11 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* It was reaped: sd-event does that, whenever a process that was stuck in the kernel ends. */
+/* It was reaped: sd-event does that, whenever a process that was stuck in the kernel ends. A source
+ * that belongs to the loop would stay there, with its descriptor, for as long as the loop. */
 static int on_exit_of_process(sd_event_source *source, const siginfo_t *info, void *userdata)
 {
+	(void)sd_event_source_set_floating(source, false);
 	return 0;
 }
 

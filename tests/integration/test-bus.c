@@ -279,7 +279,7 @@ static void expect_all_refused(struct Machine *machine, const char *error)
 	expect_untouched(machine, bus);
 }
 
-/* CVE-2019-25058: USBGuard's bridge asked nobody (USBGuard #273, #531). */
+/* usbguard#273, usbguard#531 (CVE-2019-25058): its bridge asked nobody. */
 static void test_unprivileged_callers_can_use_no_method_that_changes_things(void **state)
 {
 	static const char *const answers[] = {"no", "error"};
@@ -1043,7 +1043,7 @@ static void test_what_happens_is_told_on_the_system_bus(void **state)
 
 /* --- connections --- */
 
-/* USBGuard #693: it crashed without the bus. The daemon is up before any bus is. */
+/* usbguard#693: it crashed without the bus. The daemon is up before any bus is. */
 static void test_the_bus_may_come_go_and_come_back(void **state)
 {
 	struct Machine machine = start(state);

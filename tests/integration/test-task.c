@@ -141,6 +141,42 @@ static void test_a_task_that_is_freed_ends_and_tells_nobody(void **state)
 	assert_int_equal(outcome.n, 0);
 }
 
+static unsigned count_descriptors(void)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	return n;
+}
+
+static void test_many_tasks_leave_no_descriptor(void **state)
+{
+	struct Outcome outcome = {0};
+	unsigned before = 0;
+
+	start(&outcome, find, LONG_USEC);
+	for (int i = 1; i <= 20; i++) {
+		while (outcome.n < i ||
+		       waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0)
+			assert_true(sd_event_run(outcome.event, 100000) >= 0);
+		free(TAKE_PTR(outcome.text));
+		if (i == 1)
+			before = count_descriptors();
+		else
+			assert_int_equal(count_descriptors(), before);
+		assert_int_equal(task_start(outcome.event, find, news, LONG_USEC, on_done, &outcome,
+					    &outcome.task),
+				 0);
+	}
+	while (outcome.n < 21)
+		assert_true(sd_event_run(outcome.event, UINT64_MAX) >= 0);
+	end(&outcome);
+	free(outcome.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_who_dies_is_reported),
 		cmocka_unit_test(test_the_loop_goes_on_and_is_told_once),
 		cmocka_unit_test(test_a_task_that_is_freed_ends_and_tells_nobody),
+		cmocka_unit_test(test_many_tasks_leave_no_descriptor),
 	};
 
 	return RUN_TESTS("task", tests);

@@ -57,7 +57,7 @@ static void test_root_decides_over_the_bus(void **state)
 	free(object);
 }
 
-/* CVE-2019-25058 (USBGuard #273, #531): nobody is asked by nobody. */
+/* usbguard#273, usbguard#531 (CVE-2019-25058): nobody is asked by nobody. */
 static void test_polkit_lets_nobody_change_anything(void **state)
 {
 	static const char *const of_manager[] = {"Reload", "Freeze", "Seal"};

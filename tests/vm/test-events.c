@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* More events than the daemon can take, events that are lost, and some that are not the kernel's.
- * USBGuard's issue 349: the first ENOBUFS ended its event thread, and the process lived on. */
+ */
 
 #include "agent-protocol.h"
 #include "vmtest.h"
@@ -82,7 +82,8 @@ static void test_a_flood_of_100000_events_leaves_nothing_behind(void **state)
 	vm_expect_output(vm, "0", METRIC("event_overflows_total"));
 }
 
-/* Neither the device that went nor the one that came is told of any more when it wakes up. */
+/* Neither the device that went nor the one that came is told of any more when it wakes up.
+ * usbguard#349: the first ENOBUFS ended its event thread, and the process lived on. */
 static void test_what_lost_events_told_of_is_found_all_the_same(void **state)
 {
 	struct vm *vm = up(state);

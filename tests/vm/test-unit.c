@@ -139,7 +139,8 @@ static void test_a_reload_keeps_what_the_default_route_is_on(void **state)
 	expect_state(vm, nic, "1", "e1000e");
 }
 
-/* USBGuard's issues 363, 284, 392 and 494: a unit that made /sys read-only, and nobody noticed. */
+/* usbguard#363, usbguard#284, usbguard#392, usbguard#494: a unit that made /sys read-only, and
+ * nobody noticed. */
 static void test_a_sandbox_that_forbids_to_write_is_said_at_start(void **state)
 {
 	static const char *const settings[] = {

@@ -267,7 +267,7 @@ static void test_what_others_override_stays_theirs(void **state)
 	struct vm *vm = up(state, &stock);
 	_cleanup_free_ char *old = NULL;
 
-	vm_expect(vm, 0, "systemctl stop tdx-authd && modprobe e1000");
+	vm_expect(vm, 0, "systemctl stop tdx-authd.socket tdx-authd && modprobe e1000");
 	old = vm_plug_pci(vm, "e1000,id=old1,bus=rp2,romfile=", "8086:100e");
 	expect_driver(vm, old, "e1000");
 	vm_expect(vm, 0, "echo vfio-pci > %s/driver_override && systemctl start tdx-authd", old);

@@ -524,12 +524,13 @@ static unsigned count_fds(pid_t pid)
 	return n;
 }
 
-/* Connections end after the other end is gone. */
+/* Connections end after the other end is gone. There may be fewer than before: one that was on its
+ * way out was counted. */
 static void wait_for_fds(pid_t pid, unsigned n)
 {
-	for (int i = 0; i < 1000 && count_fds(pid) != n; i++)
+	for (int i = 0; i < 1000 && count_fds(pid) > n; i++)
 		(void)usleep(10000);
-	assert_int_equal(count_fds(pid), n);
+	assert_true(count_fds(pid) <= n);
 }
 
 #define CLIENTS 1000

@@ -180,7 +180,7 @@ static int probe(void)
 
 	if (fd < 0 || !path || strlen(path) >= sizeof(address.sun_path))
 		return -EACCES;
-	(void)strcpy(address.sun_path, path);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 

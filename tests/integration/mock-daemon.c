@@ -167,7 +167,7 @@ static int listen_at(const char *path)
 
 	if (fd < 0 || !path || strlen(path) >= sizeof(address.sun_path))
 		return -1;
-	(void)strcpy(address.sun_path, path);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	(void)unlink(path);
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0 ? -1
 											       : fd;

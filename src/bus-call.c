@@ -97,15 +97,6 @@ void bus_call_go_on(struct BusCall *call)
 
 /* --- its ends --- */
 
-static void end(struct BusCall *call)
-{
-	struct BusConnection *connection = bus_connection_of(call->server, call->message);
-
-	bus_call_free(call);
-	if (connection)
-		bus_connection_check(connection);
-}
-
 void bus_call_fail(struct BusCall *call, const char *name, const char *text)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -113,7 +104,7 @@ void bus_call_fail(struct BusCall *call, const char *name, const char *text)
 	(void)sd_bus_error_set(&error, name, text);
 	(void)sd_bus_reply_method_error(call->message, &error);
 	sd_bus_error_free(&error);
-	end(call);
+	bus_call_free(call);
 }
 
 int bus_call_new_reply(struct BusCall *call, sd_bus_message **ret)
@@ -131,7 +122,7 @@ void bus_call_answer(struct BusCall *call, sd_bus_message *reply, int r)
 		bus_call_fail(call, problem_names[PROBLEM_FAILED], strerror(-r));
 		return;
 	}
-	end(call);
+	bus_call_free(call);
 }
 
 void bus_call_done(struct BusCall *call, enum Problem problem, const char *text, const char *driver)

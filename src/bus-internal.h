@@ -31,7 +31,7 @@ struct BusServer {
 	unsigned n_peers, n_turned_away;
 	int socket;
 	char *socket_path;
-	sd_event_source *listening, *pause, *reconnect, *reaper;
+	sd_event_source *listening, *pause, *reconnect, *reaper, *watch;
 	uint64_t patience_usec; /* before the system bus is tried again */
 	struct BusDevice view;	/* the device that is being looked at */
 	struct BusCall *calls;

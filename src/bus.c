@@ -13,8 +13,11 @@
 
 #define BACKLOG 128
 #define PATIENCE_USEC                                                                              \
-	(10 * UINT64_C(1000000))		/* that it takes a peer to authenticate; sd-bus    \
-						 * would wait for 90 seconds */
+	(10 * UINT64_C(1000000)) /* that it takes a peer to authenticate; sd-bus                   \
+				  * would wait for 90 seconds */
+#define PEER_BUFFER                                                                                \
+	(128 * 1024) /* bytes that the kernel holds for who does not read; sd-bus takes            \
+		      * 8 MiB */
 #define PAUSE_USEC UINT64_C(1000000)		/* before the next attempt to accept or connect */
 #define PAUSE_MAX_USEC (60 * UINT64_C(1000000)) /* the longest, it doubles */
 
@@ -100,6 +103,16 @@ void bus_connection_check(struct BusConnection *connection)
 	bus_connection_doom(connection);
 }
 
+/* Much of what is sent sd-bus answers by itself: properties, introspection. */
+static int on_end_of_turn(sd_event_source *source, void *userdata)
+{
+	const struct BusServer *server = userdata;
+
+	for (struct BusConnection *c = server->connections; c; c = c->next)
+		bus_connection_check(c);
+	return 0;
+}
+
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	bus_connection_doom(userdata);
@@ -113,6 +126,16 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 	if (sd_bus_is_ready(connection->bus) <= 0)
 		bus_connection_doom(connection);
 	return 0;
+}
+
+static int limit_buffer(sd_bus *bus)
+{
+	const int size = PEER_BUFFER;
+	int fd = sd_bus_get_fd(bus);
+
+	if (fd < 0)
+		return fd;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ? -errno : 0;
 }
 
 /* Takes over @bus, also on failure. No descriptors of others are taken. */
@@ -142,6 +165,8 @@ static int connection_new(struct BusServer *server, sd_bus *bus, bool is_system)
 		r = sd_bus_start(bus);
 	if (r >= 0)
 		r = sd_bus_attach_event(bus, server->event, SD_EVENT_PRIORITY_NORMAL);
+	if (r >= 0 && !is_system)
+		r = limit_buffer(bus);
 	if (r >= 0 && !is_system)
 		r = sd_event_add_time_relative(server->event, &connection->patience,
 					       CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_patience,
@@ -379,7 +404,9 @@ static int add_sources(struct BusServer *server)
 		r = sd_event_source_set_enabled(server->pause, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_defer(server->event, &server->reaper, on_doomed, server);
-	return r < 0 ? r : sd_event_source_set_enabled(server->reaper, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(server->reaper, SD_EVENT_OFF);
+	return r < 0 ? r : sd_event_add_post(server->event, &server->watch, on_end_of_turn, server);
 }
 
 int bus_new(sd_event *event, unsigned n_peers_max, const struct BusOperations *operations,
@@ -422,6 +449,7 @@ void bus_free(struct BusServer *server)
 	sd_event_source_disable_unref(server->pause);
 	sd_event_source_disable_unref(server->reconnect);
 	sd_event_source_disable_unref(server->reaper);
+	sd_event_source_disable_unref(server->watch);
 	if (server->socket_path)
 		(void)unlink(server->socket_path);
 	if (server->socket >= 0)

@@ -42,16 +42,22 @@ static void on_yes(struct BusCall *call)
 	ask_polkit(call, POLKIT_PERMANENT);
 }
 
+/* Returns false where there is no answer that says anything. */
+static bool read_answer(sd_bus_message *reply, int *ret_is_authorized, int *ret_is_challenge)
+{
+	return !sd_bus_message_is_method_error(reply, NULL) &&
+	       sd_bus_message_enter_container(reply, 'r', "bba{ss}") >= 0 &&
+	       sd_bus_message_read(reply, "bb", ret_is_authorized, ret_is_challenge) >= 0;
+}
+
 static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
 	struct BusCall *call = userdata;
-	int is_authorized, is_challenge;
+	int is_authorized = false, is_challenge = false;
 
-	if (sd_bus_message_is_method_error(reply, NULL) ||
-	    sd_bus_message_enter_container(reply, 'r', "bba{ss}") < 0 ||
-	    sd_bus_message_read(reply, "bb", &is_authorized, &is_challenge) < 0)
-		deny(call);
-	else if (is_authorized)
+	if (!read_answer(reply, &is_authorized, &is_challenge))
+		is_authorized = is_challenge = false;
+	if (is_authorized)
 		on_yes(call);
 	else if (is_challenge && !is_interactive(call))
 		bus_call_fail(call, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,

@@ -238,13 +238,13 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 {
 	struct Pending *pending = userdata;
 	struct Hand *hand = pending->hand;
+	bool is_to_be_repeated = reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS;
 
 	hand->is_out = false;
-	if (reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS)
-		send_out(pending);
-	else if (!hand->is_overlapped || reply->error == -ENODEV || pending->is_superseded)
+	if (!is_to_be_repeated &&
+	    (!hand->is_overlapped || reply->error == -ENODEV || pending->is_superseded))
 		finish(pending, reply, NULL);
-	else if (!earlier_writer(pending))
+	else if (is_to_be_repeated || !earlier_writer(pending))
 		send_out(pending);
 }
 

@@ -63,22 +63,22 @@ sd_bus_message *bus_call(sd_bus *bus, const char *path, const char *interface, c
 	return answer;
 }
 
-void bus_call_fails(sd_bus *bus, const char *name, const char *path, const char *interface,
+void bus_call_fails(sd_bus *bus, const char *error, const char *path, const char *interface,
 		    const char *member, const char *types, ...)
 {
-	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_error found = SD_BUS_ERROR_NULL;
 	sd_bus_message *answer;
 	va_list ap;
 
 	va_start(ap, types);
-	answer = call(bus, path, interface, member, &error, types, ap);
+	answer = call(bus, path, interface, member, &found, types, ap);
 	va_end(ap);
 	if (answer)
-		fail_msg("%s succeeded, and should have failed with %s", member, name);
-	if (!streq(error.name, name))
-		fail_msg("%s failed with %s, and not with %s: %s", member, error.name, name,
-			 error.message);
-	sd_bus_error_free(&error);
+		fail_msg("%s succeeded, and should have failed with %s", member, error);
+	if (!streq(found.name, error))
+		fail_msg("%s failed with %s, and not with %s: %s", member, found.name, error,
+			 found.message);
+	sd_bus_error_free(&found);
 }
 
 char *bus_object(sd_bus *bus, const char *name)

@@ -186,16 +186,21 @@ unsigned int vm_boot_time(const struct vm *vm)
 	return vm->boot_time;
 }
 
-int vm_run(struct vm *vm, const char *command, char **ret)
+int vm_run_within(struct vm *vm, unsigned int timeout_ms, const char *command, char **ret)
 {
 	_cleanup_free_ char *output = NULL;
 	size_t size;
 	int r;
 
-	r = guest_run(vm->agent, command, VM_COMMAND_MS, &output, &size);
+	r = guest_run(vm->agent, command, timeout_ms, &output, &size);
 	if (ret && output)
 		*ret = TAKE_PTR(output);
 	return r;
+}
+
+int vm_run(struct vm *vm, const char *command, char **ret)
+{
+	return vm_run_within(vm, VM_COMMAND_MS, command, ret);
 }
 
 int vm_runf(struct vm *vm, char **ret, const char *format, ...)

@@ -75,6 +75,7 @@ const char *vm_refusal(const struct vm *vm);
 
 /* As guest_run() with VM_COMMAND_MS; @ret may be NULL. */
 int vm_run(struct vm *vm, const char *command, char **ret);
+int vm_run_within(struct vm *vm, unsigned int timeout_ms, const char *command, char **ret);
 _printf_(3, 4) int vm_runf(struct vm *vm, char **ret, const char *format, ...);
 
 /* Runs @condition in the guest until it exits with 0; -ETIMEDOUT after @timeout_ms. */

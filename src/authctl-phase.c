@@ -7,7 +7,6 @@
 #include "log.h"
 #include "names.h"
 #include "sysfs-io.h"
-#include "udev.h"
 #include "view.h"
 
 /* Asks the daemon's manager for what takes no arguments. Returns what client_open() and
@@ -33,17 +32,10 @@ static bool is_left_to_us(int error)
 	return error == -ESRCH || client_is_silent(error);
 }
 
-static int set_marks(int (*set_mark)(struct udev *udev))
-{
-	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
-
-	return udev ? set_mark(udev) : -ENOMEM;
-}
-
 /* Returns an exit status. */
 static int freeze_directly(int error)
 {
-	int r = set_marks(by_hand_freeze);
+	int r = by_hand_freeze();
 
 	if (r < 0)
 		return finish(r, "freeze");
@@ -82,7 +74,7 @@ static int lock_kernel(void)
 /* Returns an exit status. */
 static int seal_directly(int error)
 {
-	int r = set_marks(by_hand_seal);
+	int r = by_hand_seal();
 
 	if (r < 0)
 		return finish(r, "seal");

@@ -20,7 +20,7 @@ static int take(struct View *view, const struct Options *options, const struct N
 	for (size_t i = 0; r >= 0 && held && i < held->attributes.n; i++)
 		r = needs_add(&needs, string_at(&held->attributes, i));
 	if (r >= 0)
-		r = inventory_read(view->udev, &needs, &view->inventory);
+		r = inventory_read(&needs, &view->inventory);
 	if (r < 0)
 		log_error("cannot read the devices: %s", strerror(-r));
 	return r;

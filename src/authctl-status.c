@@ -10,7 +10,6 @@
 #include "output.h"
 #include "phase.h"
 #include "protection.h"
-#include "udev.h"
 #include "view.h"
 
 #define POLICY_OK "ok"
@@ -186,9 +185,9 @@ static int look_at_buses(const struct View *view, struct Status *status)
 static int look_directly(struct Status *status)
 {
 	static const struct Needs none = {0};
-	_cleanup_view_ struct View view = {.udev = udev_new(), .mode = kernel_mode()};
+	_cleanup_view_ struct View view = {.mode = kernel_mode()};
 	struct Phase phase;
-	int r = view.udev ? inventory_read(view.udev, &none, &view.inventory) : -ENOMEM;
+	int r = inventory_read(&none, &view.inventory);
 
 	if (r < 0)
 		return r;

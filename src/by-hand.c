@@ -86,18 +86,18 @@ static int find_latest(const char *syspath, void *latest)
 	return 0;
 }
 
-int by_hand_freeze(struct udev *udev)
+int by_hand_freeze(void)
 {
 	ino_t latest = 0;
-	int r = udev_for_each_node(udev, find_latest, &latest);
+	int r = udev_for_each_node(find_latest, &latest);
 
 	return r < 0 ? r : phase_freeze(latest);
 }
 
-int by_hand_seal(struct udev *udev)
+int by_hand_seal(void)
 {
 	ino_t latest = 0;
-	int r = udev_for_each_node(udev, find_latest, &latest);
+	int r = udev_for_each_node(find_latest, &latest);
 
 	if (r >= 0)
 		r = phase_freeze(latest);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <libudev.h>
-
 #include "enforce.h"
 
 /* What a decision by hand is, for the daemon and for tools without it. */
@@ -28,8 +26,8 @@ bool by_hand_is_over(struct Obstacle *ret);
 
 /* From now on until the machine starts again, see phase.h. A seal freezes, too. Return 0 or a
  * negative errno. */
-int by_hand_freeze(struct udev *udev);
-int by_hand_seal(struct udev *udev);
+int by_hand_freeze(void);
+int by_hand_seal(void);
 
 /* Closes the kernel's lock, which binds root as well and which nobody opens again: so it is the
  * last. Returns 0; -ENODEV where the kernel has none; another negative errno. */

@@ -118,7 +118,7 @@ static int on_node(const char *syspath, void *userdata)
 	return inventory_add(reading->inventory, device);
 }
 
-int inventory_read(struct udev *udev, const struct Needs *needs, struct Inventory *ret)
+int inventory_read(const struct Needs *needs, struct Inventory *ret)
 {
 	struct Needs own = *needs;
 	struct Reading reading = {&own, ret};
@@ -129,7 +129,7 @@ int inventory_read(struct udev *udev, const struct Needs *needs, struct Inventor
 	for (size_t i = 0; i < needs->attributes.n; i++)
 		if (needs_add(&ret->held, string_at(&needs->attributes, i)) < 0)
 			return -ENOMEM;
-	r = udev_for_each_node(udev, on_node, &reading);
+	r = udev_for_each_node(on_node, &reading);
 	inventory_link(ret);
 	return r;
 }

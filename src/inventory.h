@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <libudev.h>
-
 #include "device.h"
 
 /* All devices of the governed buses at one moment, parents before their children. `parent` of each
@@ -16,7 +14,7 @@ struct Inventory {
 
 /* Reads the devices that are there, with the attributes and interfaces that @needs names. Returns 0
  * or a negative errno. The caller calls inventory_done(), also on failure. */
-int inventory_read(struct udev *udev, const struct Needs *needs, struct Inventory *ret);
+int inventory_read(const struct Needs *needs, struct Inventory *ret);
 
 /* Takes over @device, also on failure. Returns 0 or -ENOMEM. */
 int inventory_add(struct Inventory *inventory, struct Device *device);

@@ -21,7 +21,6 @@ struct Manager {
 	struct Policy *policy;
 	struct WorkerPool *pool;
 	sd_event *event;
-	struct udev *udev;
 	int uevent_fd; /* -1: none yet */
 	struct Registry registry;
 	struct State state;

@@ -405,7 +405,7 @@ static void note_phase(struct Manager *m)
 
 bool manager_freeze(struct Manager *m, struct Obstacle *ret)
 {
-	int r = by_hand_freeze(m->udev);
+	int r = by_hand_freeze();
 
 	note_phase(m);
 	if (r < 0)
@@ -416,7 +416,7 @@ bool manager_freeze(struct Manager *m, struct Obstacle *ret)
 
 bool manager_seal(struct Manager *m, struct Obstacle *ret)
 {
-	int r = by_hand_seal(m->udev);
+	int r = by_hand_seal();
 
 	note_phase(m);
 	if (r < 0)

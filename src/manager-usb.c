@@ -98,14 +98,14 @@ void manager_take_usb(struct Manager *m)
 			report("usbcore", usb_default_deny());
 		return;
 	}
-	if (udev_for_each_node(m->udev, visit_before, m) < 0)
+	if (udev_for_each_node_of(BUS_USB, visit_before, m) < 0)
 		return; /* the scan that comes says why */
 	m->state.usb.is_taken = true;
 	m->state.usb.gave = gives;
 	state_note_usb(&m->state);
 	state_flush(&m->state, &m->registry);
 	report("usbcore", usb_default_deny());
-	(void)udev_for_each_node(m->udev, visit_after, m);
+	(void)udev_for_each_node_of(BUS_USB, visit_after, m);
 }
 
 void manager_take_root_hub(struct Manager *m, struct Known *known, int dirfd)

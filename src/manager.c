@@ -70,7 +70,7 @@ int manager_scan(struct Manager *m)
 	manager_take_usb(m);
 	manager_take_buses(m);
 	m->registry.generation++;
-	r = udev_for_each_node(m->udev, manager_look, m);
+	r = udev_for_each_node(manager_look, m);
 	if (r < 0)
 		log_error("cannot enumerate devices: %s", strerror(-r));
 	m->is_sweep_due = r >= 0;
@@ -530,9 +530,6 @@ static int start(struct Manager *m)
 	if (r < 0)
 		return r;
 	raise_descriptor_limit();
-	m->udev = udev_new();
-	if (!m->udev)
-		return -ENOMEM;
 	r = sd_event_default(&m->event);
 	if (r < 0)
 		return r;
@@ -590,7 +587,6 @@ void manager_free(struct Manager *m)
 	manager_bus_stop(m);
 	state_close(&m->state);
 	registry_done(&m->registry);
-	udev_unref(m->udev);
 	sd_event_source_unref(m->metrics_timer);
 	sd_event_source_unref(m->offer_timer);
 	sd_event_unref(m->event);

@@ -19,7 +19,6 @@
 #include "policy-parse.h"
 #include "policy-write.h"
 #include "trusted-open.h"
-#include "udev.h"
 #include "vital.h"
 
 static const char head[] =
@@ -194,12 +193,11 @@ static int find_device(struct Work *work)
 static int read_devices(struct Work *work)
 {
 	_cleanup_(needs_done) struct Needs needs = {0};
-	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	int r;
 
-	if (!udev || needs_of(work->policy, &needs) < 0)
+	if (needs_of(work->policy, &needs) < 0)
 		return out_of_memory(work);
-	r = inventory_read(udev, &needs, &work->inventory);
+	r = inventory_read(&needs, &work->inventory);
 	if (r < 0)
 		return refuse(work, r, "cannot enumerate devices: %s", strerror(-r));
 	phase_read(&work->phase);

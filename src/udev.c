@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "udev.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "names.h"
 
 struct Node {
-	const char *syspath; /* the enumeration's */
-	ino_t ino;	     /* see phase.h; 0: gone meanwhile */
+	char *syspath;
+	ino_t ino; /* see phase.h; 0: gone meanwhile */
 };
 
 static int compare_nodes(const void *a, const void *b)
@@ -20,48 +23,95 @@ static int compare_nodes(const void *a, const void *b)
 	return strcmp(x->syspath, y->syspath);
 }
 
-static int visit_in_order(struct udev_enumerate *enumerate,
-			  int (*visit)(const char *syspath, void *userdata), void *userdata)
+static void nodes_done(struct Vector *nodes)
 {
-	_cleanup_vector_ struct Vector vector = {0};
-	struct udev_list_entry *entry;
-	struct Node *nodes;
+	struct Node *node = nodes->data;
+
+	for (size_t i = 0; i < nodes->n; i++)
+		free(node[i].syspath);
+	vector_done(nodes);
+}
+
+/* Adds what a link in a bus's directory leads to: "../../../devices/" and so on. What is gone
+ * meanwhile is none. */
+static int add_node(int dirfd, const char *name, struct Vector *nodes)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
+	const char *path = target, *rest;
+	struct Node node = {0};
+	struct stat st;
+
+	if (n < 0)
+		return 0;
+	target[n] = '\0';
+	while ((rest = startswith(path, "../")))
+		path = rest;
+	if (!startswith(path, "devices/"))
+		return 0;
+	if (asprintf(&node.syspath, "/sys/%s", path) < 0)
+		return -ENOMEM;
+	if (fstatat(dirfd, name, &st, 0) == 0)
+		node.ino = st.st_ino;
+	if (vector_add(nodes, &node, sizeof(node)) < 0) {
+		free(node.syspath);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Not by libudev, which reads more of each device to list it than is read to decide over it. A bus
+ * that is not there has no devices. */
+static int list_bus(enum Bus bus, struct Vector *nodes)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	char path[64];
 	int r = 0;
 
-	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
-	{
-		struct Node node = {.syspath = udev_list_entry_get_name(entry)};
-		struct stat st;
-
-		if (stat(node.syspath, &st) == 0)
-			node.ino = st.st_ino;
-		if (vector_add(&vector, &node, sizeof(node)) < 0)
-			return -ENOMEM;
+	(void)snprintf(path, sizeof(path), SYSFS_BUSES "/%s/devices", bus_to_string(bus));
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	errno = 0;
+	while (r >= 0 && (entry = readdir(dir))) {
+		if (entry->d_name[0] != '.')
+			r = add_node(dirfd(dir), entry->d_name, nodes);
+		errno = 0;
 	}
-	nodes = vector.data;
-	if (vector.n > 0)
-		qsort(nodes, vector.n, sizeof(*nodes), compare_nodes);
-	for (size_t i = 0; r >= 0 && i < vector.n; i++)
-		r = visit(nodes[i].syspath, userdata);
+	return r < 0 ? r : -errno;
+}
+
+static int visit_in_order(struct Vector *nodes, int (*visit)(const char *syspath, void *userdata),
+			  void *userdata)
+{
+	const struct Node *node = nodes->data;
+	int r = 0;
+
+	if (nodes->n > 0)
+		qsort(nodes->data, nodes->n, sizeof(*node), compare_nodes);
+	for (size_t i = 0; r >= 0 && i < nodes->n; i++)
+		r = visit(node[i].syspath, userdata);
 	return r < 0 ? r : 0;
 }
 
-int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
-		       void *userdata)
+int udev_for_each_node_of(enum Bus bus, int (*visit)(const char *syspath, void *userdata),
+			  void *userdata)
 {
-	_cleanup_(udev_enumerate_unrefp) struct udev_enumerate *enumerate =
-		udev_enumerate_new(udev);
-	int r;
+	_cleanup_(nodes_done) struct Vector nodes = {0};
+	int r = list_bus(bus, &nodes);
 
-	if (!enumerate || access(SYSFS_DEVICES, F_OK) < 0)
-		return errno ? -errno : -ENOMEM;
-	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
-		r = udev_enumerate_add_match_subsystem(enumerate, bus_to_string(bus));
-		if (r < 0)
-			return r;
-	}
-	r = udev_enumerate_scan_devices(enumerate);
-	return r < 0 ? r : visit_in_order(enumerate, visit, userdata);
+	return r < 0 ? r : visit_in_order(&nodes, visit, userdata);
+}
+
+int udev_for_each_node(int (*visit)(const char *syspath, void *userdata), void *userdata)
+{
+	_cleanup_(nodes_done) struct Vector nodes = {0};
+	int r = access(SYSFS_DEVICES, F_OK) < 0 ? -errno : 0;
+
+	for (enum Bus bus = 0; r >= 0 && bus < _BUS_MAX; bus++)
+		r = list_bus(bus, &nodes);
+	return r < 0 ? r : visit_in_order(&nodes, visit, userdata);
 }
 
 /* Virtual I/O Device (VIRTIO) Version 1.2, section 5, and include/uapi/linux/virtio_ids.h. */

@@ -6,14 +6,16 @@
 #include "device.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct udev *, udev_unref)
-DEFINE_TRIVIAL_CLEANUP(struct udev_enumerate *, udev_enumerate_unref)
 
 /* Calls @visit with the sysfs path of every node of the governed buses, in the order in which they
  * came: parents before children, and the same after a restart. Stops at the first negative result
  * and returns it; else 0 or a negative errno. That there is no sysfs is an error: to find no device
  * is not to know that there is none. */
-int udev_for_each_node(struct udev *udev, int (*visit)(const char *syspath, void *userdata),
-		       void *userdata);
+int udev_for_each_node(int (*visit)(const char *syspath, void *userdata), void *userdata);
+
+/* The same for one bus, which may not be there. */
+int udev_for_each_node_of(enum Bus bus, int (*visit)(const char *syspath, void *userdata),
+			  void *userdata);
 
 /* What the device is, for people: vendor and model from hwdb(7), or from the virtio specification.
  * @hwdb may be NULL. A new string that the caller frees, not escaped, "" if nothing is known; NULL

@@ -57,7 +57,7 @@ static int read_devices(struct View *view, const struct Options *options, const 
 
 	if (options->snapshot)
 		return snapshot_load(options->snapshot, &view->inventory);
-	r = inventory_read(view->udev, needs, &view->inventory);
+	r = inventory_read(needs, &view->inventory);
 	if (r < 0)
 		log_error("cannot enumerate devices: %s", strerror(-r));
 	return r;

@@ -11,7 +11,6 @@
 #include "phase.h"
 #include "state.h"
 #include "task.h"
-#include "udev.h"
 
 struct Check {
 	enum VitalCheck how;
@@ -148,10 +147,9 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 
 int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how)
 {
-	_cleanup_(udev_unrefp) struct udev *udev = udev_new();
 	_cleanup_(check_done) struct Check check = {.how = how};
 	struct Phase phase;
-	int r = udev ? inventory_read(udev, &policy->needs, &check.inventory) : -ENOMEM;
+	int r = inventory_read(&policy->needs, &check.inventory);
 
 	phase_read(&phase);
 	state_read(&check.former);

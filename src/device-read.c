@@ -30,22 +30,29 @@ static int read_optional_link(int dirfd, const char *link, char **ret)
 	return r;
 }
 
-/* Whether one line of the uevent file is "DEVTYPE=" and @devtype. */
-static bool has_devtype(const char *uevent, const char *devtype)
+/* The value of the first line of the uevent file that begins with @key, not terminated; NULL where
+ * there is none. */
+static const char *uevent_value(const char *uevent, const char *key)
 {
-	const char *value = startswith(uevent, "DEVTYPE=");
-	size_t n = strlen(devtype);
+	const char *line = uevent;
 
-	if (!value) {
-		value = strstr(uevent, "\nDEVTYPE=");
-		if (!value)
-			return false;
-		value += strlen("\nDEVTYPE=");
+	while (line && !startswith(line, key)) {
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
 	}
-	return strncmp(value, devtype, n) == 0 && (value[n] == '\n' || !value[n]);
+	return line ? line + strlen(key) : NULL;
 }
 
-static int read_bus(int dirfd, enum Bus *ret)
+static bool has_devtype(const char *uevent, const char *devtype)
+{
+	const char *value = uevent_value(uevent, "DEVTYPE=");
+	size_t n = strlen(devtype);
+
+	return value && strncmp(value, devtype, n) == 0 && (value[n] == '\n' || !value[n]);
+}
+
+/* @ret_uevent: the uevent file where the bus has devices and other nodes, else NULL. */
+static int read_bus(int dirfd, enum Bus *ret, char **ret_uevent)
 {
 	_cleanup_free_ char *subsystem = NULL, *uevent = NULL;
 	int r = read_optional_link(dirfd, "subsystem", &subsystem);
@@ -64,6 +71,7 @@ static int read_bus(int dirfd, enum Bus *ret)
 			return -ENOTSUP;
 	}
 	*ret = bus;
+	*ret_uevent = TAKE_PTR(uevent);
 	return 0;
 }
 
@@ -136,17 +144,41 @@ static unsigned read_hex_or_zero(int dirfd, const char *attr)
 	return value;
 }
 
+#define USB_MODALIAS "usb:v%04Xp%04Xd%04Xdc%02Xdsc%02Xdp%02X"
+
 /* A usb device has no modalias, its interfaces have, and begin with this: file2alias.c and
  * drivers/usb/core/sysfs.c. */
 static int build_usb_modalias(int dirfd, struct Device *device)
 {
 	if (!device_has_id(device, ID_VENDOR) || !device_has_id(device, ID_DEVICE))
 		return 0;
-	if (asprintf(&device->modalias, "usb:v%04Xp%04Xd%04Xdc%02Xdsc%02Xdp%02X",
-		     device->ids[ID_VENDOR], device->ids[ID_DEVICE],
-		     read_hex_or_zero(dirfd, "bcdDevice"), read_hex_or_zero(dirfd, "bDeviceClass"),
+	if (asprintf(&device->modalias, USB_MODALIAS, device->ids[ID_VENDOR],
+		     device->ids[ID_DEVICE], read_hex_or_zero(dirfd, "bcdDevice"),
+		     read_hex_or_zero(dirfd, "bDeviceClass"),
 		     read_hex_or_zero(dirfd, "bDeviceSubClass"),
 		     read_hex_or_zero(dirfd, "bDeviceProtocol")) < 0) {
+		device->modalias = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The same, and the ids in it, of what the kernel says in one file: drivers/usb/core/driver.c,
+ * usb_uevent(). To read them one by one takes six. Returns -ENODATA where it does not say so. */
+static int read_usb_ids(const char *uevent, struct Device *device)
+{
+	const char *product = uevent_value(uevent, "PRODUCT="),
+		   *type = uevent_value(uevent, "TYPE=");
+	unsigned ids[3], class[3];
+
+	if (!product || sscanf(product, "%4x/%4x/%4x", &ids[0], &ids[1], &ids[2]) != 3 || !type ||
+	    sscanf(type, "%3u/%3u/%3u", &class[0], &class[1], &class[2]) != 3)
+		return -ENODATA;
+	device->ids[ID_VENDOR] = ids[0];
+	device->ids[ID_DEVICE] = ids[1];
+	device->have_ids = 1U << ID_VENDOR | 1U << ID_DEVICE;
+	if (asprintf(&device->modalias, USB_MODALIAS, ids[0], ids[1], ids[2], class[0], class[1],
+		     class[2]) < 0) {
 		device->modalias = NULL;
 		return -ENOMEM;
 	}
@@ -227,6 +259,8 @@ static int read_authorization(int dirfd, struct Device *device, enum Patience pa
 		return read_gate(dirfd, device, patience, readings);
 	/* usb reads -1 while the device is being set up for wireless: as good as 0 */
 	device->authorized = streq(authorized, "1") || streq(authorized, "2");
+	if (bus_info[device->bus].native) /* and had these never */
+		return 0;
 	r = read_optional(dirfd, ATTR_AUTHORIZED_BY, &by);
 	if (r < 0)
 		return r;
@@ -262,14 +296,25 @@ int device_read_state(int dirfd, struct Device *device)
 	return r < 0 ? r : interpret(device);
 }
 
-static int read_all(int dirfd, struct Device *device, const struct Reader *reader)
+static int read_identity(int dirfd, const char *uevent, struct Device *device)
 {
-	int r = read_ids(dirfd, device);
+	int r = device->bus == BUS_USB ? read_usb_ids(uevent, device) : -ENODATA;
 
+	if (r != -ENODATA)
+		return r;
+	r = read_ids(dirfd, device);
 	if (r < 0)
 		return r;
-	r = device->bus == BUS_USB ? build_usb_modalias(dirfd, device)
-				   : read_optional(dirfd, ATTR_MODALIAS, &device->modalias);
+	return device->bus == BUS_USB ? build_usb_modalias(dirfd, device)
+				      : read_optional(dirfd, ATTR_MODALIAS, &device->modalias);
+}
+
+/* @uevent: as read_bus() has it. */
+static int read_all(int dirfd, const char *uevent, struct Device *device,
+		    const struct Reader *reader)
+{
+	int r = read_identity(dirfd, uevent, device);
+
 	if (r < 0)
 		return r;
 	r = read_text_ids(dirfd, device);
@@ -409,15 +454,16 @@ static int read_needs(const char *syspath, int dirfd, const struct Reader *reade
 	return r >= 0 && !sysfs_is_alive(dirfd) ? -ENODEV : r;
 }
 
-static int device_new(const char *syspath, int dirfd, struct Device **ret)
+static int device_new(const char *syspath, int dirfd, char **ret_uevent, struct Device **ret)
 {
+	_cleanup_free_ char *uevent = NULL;
 	_cleanup_device_ struct Device *device = calloc(1, sizeof(*device));
 	const char *slash = strrchr(syspath, '/');
 	int r;
 
 	if (!device)
 		return -ENOMEM;
-	r = read_bus(dirfd, &device->bus);
+	r = read_bus(dirfd, &device->bus, &uevent);
 	if (r < 0)
 		return r;
 	device->syspath = strdup(syspath);
@@ -427,6 +473,7 @@ static int device_new(const char *syspath, int dirfd, struct Device **ret)
 	r = sysfs_identity(dirfd, &device->dev, &device->ino);
 	if (r < 0)
 		return r;
+	*ret_uevent = TAKE_PTR(uevent);
 	*ret = TAKE_PTR(device);
 	return 0;
 }
@@ -434,7 +481,8 @@ static int device_new(const char *syspath, int dirfd, struct Device **ret)
 int device_read_authorization(const char *syspath, int dirfd, struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = NULL;
-	int r = device_new(syspath, dirfd, &device);
+	_cleanup_free_ char *uevent = NULL;
+	int r = device_new(syspath, dirfd, &uevent, &device);
 
 	if (r >= 0)
 		r = read_state(dirfd, device, ASSUME, NULL);
@@ -448,11 +496,12 @@ static int read_device(const char *syspath, int dirfd, const struct Reader *read
 		       struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = NULL;
-	int r = device_new(syspath, dirfd, &device);
+	_cleanup_free_ char *uevent = NULL;
+	int r = device_new(syspath, dirfd, &uevent, &device);
 
 	if (r < 0)
 		return r;
-	r = read_all(dirfd, device, reader);
+	r = read_all(dirfd, uevent, device, reader);
 	if (r >= 0 && reader->needs)
 		r = read_needs(syspath, dirfd, reader, device);
 	if (r < 0) /* it is a device, whatever an attribute answers */

@@ -131,9 +131,9 @@ static void read_short(int dirfd, int (*read)(int, const char *, char **), const
 }
 
 /* Returns 0, or why `authorized` could not be read. */
-static int read_state(int dirfd, struct EnforceReply *reply)
+static int read_authorized(int dirfd, struct EnforceReply *reply)
 {
-	_cleanup_free_ char *authorized = NULL, *by = NULL;
+	_cleanup_free_ char *authorized = NULL;
 	int r = sysfs_read(dirfd, ATTR_AUTHORIZED, &authorized);
 
 	reply->authorized = -1;
@@ -141,11 +141,47 @@ static int read_state(int dirfd, struct EnforceReply *reply)
 	if (r < 0)
 		return r;
 	reply->authorized = streq(authorized, "1") || streq(authorized, "2");
+	return 0;
+}
+
+static void read_origin(int dirfd, struct EnforceReply *reply)
+{
+	_cleanup_free_ char *by = NULL;
+
 	if (sysfs_read(dirfd, ATTR_AUTHORIZED_BY, &by) == 0)
 		reply->authorized_by = origin_from_string(by);
+}
+
+static void read_allowed_driver(int dirfd, struct EnforceReply *reply)
+{
 	read_short(dirfd, sysfs_read, ATTR_AUTHORIZED_DRIVER, reply->authorized_driver,
 		   sizeof(reply->authorized_driver));
+}
+
+/* The same. */
+static int read_state(int dirfd, struct EnforceReply *reply)
+{
+	int r = read_authorized(dirfd, reply);
+
+	if (r < 0)
+		return r;
+	read_origin(dirfd, reply);
+	read_allowed_driver(dirfd, reply);
 	read_short(dirfd, sysfs_read_link, "driver", reply->driver, sizeof(reply->driver));
+	return 0;
+}
+
+/* What the request depends on, and no more: the device waits. */
+static int read_before(int dirfd, const struct EnforceRequest *request, struct EnforceReply *reply)
+{
+	int r = read_authorized(dirfd, reply);
+
+	if (r < 0)
+		return r;
+	if (request->by_hand)
+		read_origin(dirfd, reply);
+	if (request->set_driver)
+		read_allowed_driver(dirfd, reply);
 	return 0;
 }
 
@@ -246,7 +282,7 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 			ret->authorized = -1;
 		return;
 	}
-	if (note(ret, STEP_READ, read_state(dirfd, ret)) < 0)
+	if (note(ret, STEP_READ, read_before(dirfd, request, ret)) < 0)
 		return;
 	if (request->to_default)
 		(void)to_default(dirfd, ret);

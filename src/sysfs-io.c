@@ -59,10 +59,13 @@ int sysfs_open_attr(int dirfd, const char *attr)
 int sysfs_read_fd(int fd, char **ret)
 {
 	char buffer[SYSFS_TEXT_MAX + 1];
-	ssize_t n = read_full(fd, buffer, sizeof(buffer));
+	ssize_t n;
 
+	do /* all at once, or as much as there is room for: fs/seq_file.c, seq_read_iter() */
+		n = read(fd, buffer, sizeof(buffer));
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return (int)n;
+		return -errno;
 	if (n > SYSFS_TEXT_MAX)
 		return -EMSGSIZE;
 	if (n > 0 && buffer[n - 1] == '\n')

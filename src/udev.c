@@ -43,7 +43,7 @@ static int add_node(int dirfd, const char *name, struct Vector *nodes)
 	struct stat st;
 
 	if (n < 0)
-		return 0;
+		return errno == ENOENT ? 0 : -errno;
 	target[n] = '\0';
 	while ((rest = startswith(path, "../")))
 		path = rest;

@@ -330,7 +330,8 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 		log_warning("events were lost; looking at every device again");
 		(void)manager_scan(m);
 	}
-	notify_status(m);
+	/* others are told a little later: to tell them takes longer than to decide */
+	schedule_metrics(m, now_usec() + METRICS_PAUSE_USEC);
 	return 0;
 }
 
@@ -436,6 +437,8 @@ static int serve(struct Manager *m)
 	m->metrics_due = now_usec() + METRICS_IDLE_USEC;
 	r = sd_event_add_time(m->event, &m->metrics_timer, CLOCK_MONOTONIC, m->metrics_due, 0,
 			      on_metrics_due, m);
+	if (r >= 0) /* devices come first */
+		r = sd_event_source_set_priority(m->metrics_timer, SD_EVENT_PRIORITY_IDLE);
 	return r < 0 ? r : sd_event_loop(m->event);
 }
 

@@ -51,7 +51,8 @@
  * bad one. The gate does not keep the emulated usb controller from its driver. */
 #define CMDLINE                                                                                    \
 	"dev_auth=enforce dev_auth.allow=platform:dummy_hcd,platform:dummy_udc "                   \
-	"tsc=reliable tsc_early_khz=1000000 loglevel=1"
+	"tsc=reliable tsc_early_khz=1000000 loglevel=1 "                                           \
+	"systemd.default_timeout_start_sec=infinity"
 
 /* --- what is measured --- */
 

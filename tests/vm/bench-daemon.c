@@ -131,7 +131,8 @@ static int prepare(struct vm *vm, unsigned n_rules)
 {
 	return mustf(vm, NULL,
 		     "until [ \"$(systemctl is-active tdx-authd)\" = active ]; do sleep 1; done\n"
-		     "set -e; mount -t configfs configfs /sys/kernel/config\n"
+		     "set -e; mountpoint -q /sys/kernel/config || "
+		     "mount -t configfs configfs /sys/kernel/config\n"
 		     "modprobe -a dummy_hcd libcomposite usb_f_ss_lb; udevadm settle\n" STOP_UDEV
 		     " tdx-authd\n"
 		     "mkdir -p " POLICY_DIR "\n" GUEST " rules %u " USBGUARD_RULES " " POLICY_DIR
@@ -156,7 +157,7 @@ static int read_numbers(const char *text, double *values, size_t max)
 	return (int)n;
 }
 
-/* Nanoseconds as one command prints them, in @unit of them. */
+/* The number that @command prints, in units of @unit. */
 static int measure(struct vm *vm, const char *command, double unit, double *ret)
 {
 	_cleanup_free_ char *output = NULL;
@@ -255,27 +256,24 @@ static int measure_events(struct vm *vm, unsigned n_rules, unsigned runs, struct
 	return r == 0 ? measure_sample(vm, n_rules, &result->sample) : r;
 }
 
-/* From the start of an earlier one the next would know the devices. */
-#define FORGET "rm -rf /run/tdx-auth/*; "
+/* Each as if nobody had looked at a device before, but with itself in memory. */
+#define AFRESH(program) "echo 2 > /proc/sys/vm/drop_caches; " program " --version > /dev/null; "
 
-/* Twice: after the first time all that is read from the disk is in memory. */
 static int measure_cold(struct vm *vm, struct Result *result)
 {
-	_cleanup_free_ char *output = NULL;
-	int r = must(vm,
-		     STOP_UDEV "; mkdir -p " POLICY_DIR " && " GUEST
-			       " rules 10 /dev/null " POLICY_DIR " && " SCAN,
-		     &output);
 	double n = 0;
+	int r = must(vm,
+		     STOP_UDEV "; mkdir -p /run/tdx-auth " POLICY_DIR " && " GUEST
+			       " rules 10 /dev/null " POLICY_DIR,
+		     NULL);
 
-	if (r == 0 && read_numbers(output, &n, 1) != 1)
-		r = -EBADMSG;
+	if (r == 0)
+		r = measure(vm, "ls -d /sys/bus/*/devices/*/authorized | wc -l", 1, &n);
+	if (r == 0)
+		r = measure(vm, AFRESH(SCAN) GUEST " end " SCAN, 1e6, &result->scan);
+	if (r == 0)
+		r = measure(vm, AFRESH(DAEMON) GUEST " ready " DAEMON, 1e6, &result->cold);
 	result->n_devices = (unsigned)n;
-	for (int i = 0; r == 0 && i < 2; i++) {
-		r = measure(vm, GUEST " end " SCAN, 1e6, &result->scan);
-		if (r == 0)
-			r = measure(vm, FORGET GUEST " ready " DAEMON, 1e6, &result->cold);
-	}
 	fprintf(stderr, "bench: cold plug of %u devices: %s\n", result->n_devices,
 		r < 0 ? strerror(-r) : "done");
 	return r;
@@ -549,15 +547,16 @@ static void print_results(const struct Result *results, unsigned runs)
 int main(int argc, char **argv)
 {
 	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : RUNS;
+	const char *logs = getenv("TDX_AUTH_LOGS");
 	struct Result *results = mmap(NULL, GUESTS * sizeof(*results), PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (!getenv("TDX_AUTH_LAB") || !getenv("TDX_AUTH_LOGS") || results == MAP_FAILED ||
-	    runs < 1 || runs > RUNS_MAX) {
+	if (!getenv("TDX_AUTH_LAB") || !logs || results == MAP_FAILED || runs < 1 ||
+	    runs > RUNS_MAX) {
 		fprintf(stderr, "vm-bench-daemon: run it as ./dev bench daemon [RUNS]\n");
 		return EXIT_FAILURE;
 	}
-	(void)mkdir(getenv("TDX_AUTH_LOGS"), 0755);
+	(void)mkdir(logs, 0755);
 	if (run_guests((unsigned)runs, results) < 0)
 		return EXIT_FAILURE;
 	print_results(results, (unsigned)runs);

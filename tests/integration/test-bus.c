@@ -554,7 +554,7 @@ static void expect_no_growth(pid_t pid, unsigned long before)
 {
 	unsigned long now = resident_kib(pid);
 
-	print_message("resident: %lu KiB before, %lu KiB now\n", before, now);
+	print_message("# resident: %lu KiB before, %lu KiB now\n", before, now);
 #ifndef __SANITIZE_ADDRESS__
 	assert_true(now <= before + before / 10);
 #endif

@@ -136,20 +136,6 @@ static int ask_daemon(struct Status *status)
 
 /* --- what the machine says --- */
 
-static const char *mode_word(enum Protection mode)
-{
-	switch (mode) {
-	case PROTECTION_KERNEL:
-		return "enforce";
-	case PROTECTION_AUDIT:
-		return "audit";
-	case PROTECTION_NONE:
-		return "off";
-	default:
-		return "none";
-	}
-}
-
 /* What holds the devices of a bus to a decision, which are all held alike, but for some that have
  * nothing: firmware's own, say. */
 static enum Backend backend_of(const struct View *view, enum Bus bus)
@@ -194,7 +180,7 @@ static int look_directly(struct Status *status)
 	phase_read(&phase);
 	status->frozen = phase.is_frozen;
 	status->sealed = phase.is_sealed;
-	status->kernel_mode = mode_word(view.mode);
+	status->kernel_mode = kernel_mode_to_string(view.mode);
 	return look_at_buses(&view, status);
 }
 

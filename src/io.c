@@ -24,6 +24,23 @@ ssize_t read_full(int fd, void *buffer, size_t size)
 	return (ssize_t)done;
 }
 
+int write_full(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size > 0) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			p += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
 void open_standard_fds(void)
 {
 	int fd;

@@ -8,6 +8,9 @@
  * negative errno. */
 ssize_t read_full(int fd, void *buffer, size_t size);
 
+/* Writes all of it, however often it takes. Returns 0 or a negative errno. */
+int write_full(int fd, const void *data, size_t size);
+
 /* Makes sure that descriptors 0 to 2 are open, on /dev/null where they were not, so that no socket
  * gets such a number and is written to as if it were a terminal. To be called before any other
  * descriptor is opened; ends the process where even that fails. */

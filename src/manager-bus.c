@@ -176,20 +176,6 @@ static int find_device(void *userdata, const char *name, ino_t *ret)
 
 /* --- the manager --- */
 
-static const char *mode_word(void)
-{
-	switch (kernel_mode()) {
-	case PROTECTION_KERNEL:
-		return "enforce";
-	case PROTECTION_AUDIT:
-		return "audit";
-	case PROTECTION_NONE:
-		return "off";
-	default:
-		return "none";
-	}
-}
-
 static void read_manager(void *userdata, struct BusManager *ret)
 {
 	static const char *const states[] = {[POLICY_OK] = "ok",
@@ -200,7 +186,7 @@ static void read_manager(void *userdata, struct BusManager *ret)
 
 	phase_read(&phase); /* tools set marks, too */
 	*ret = (struct BusManager){
-		.kernel_mode = mode_word(),
+		.kernel_mode = kernel_mode_to_string(kernel_mode()),
 		.policy_state = states[m->policy_state],
 		.frozen = phase.is_frozen,
 		.sealed = phase.is_sealed,

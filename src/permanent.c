@@ -12,6 +12,7 @@
 #include "decide.h"
 #include "generate-rule.h"
 #include "inventory.h"
+#include "io.h"
 #include "mount.h"
 #include "names.h"
 #include "phase.h"
@@ -381,21 +382,6 @@ static int check_vital(struct Work *work, const struct Policy *wanted)
 
 /* --- the file --- */
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* Under a name that is none of a policy's until all of it is on the disk. */
 static int replace_file(const struct Work *work)
 {
@@ -408,7 +394,7 @@ static int replace_file(const struct Work *work)
 		    0644);
 	if (fd < 0)
 		return -errno;
-	r = fchmod(fd, 0644) < 0 ? -errno : write_all(fd, work->text, work->size);
+	r = fchmod(fd, 0644) < 0 ? -errno : write_full(fd, work->text, work->size);
 	if (r == 0 &&
 	    (fsync(fd) < 0 || renameat(work->dirfd, temporary, work->dirfd, PERMANENT_FILE) < 0))
 		r = -errno;

@@ -103,14 +103,7 @@ int runtime_write(const char *name, const char *data, size_t size, bool replace)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	for (size_t done = 0; r == 0 && done < size;) {
-		ssize_t n = write(fd, data + done, size - done);
-
-		if (n < 0 && errno != EINTR)
-			r = -errno;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	r = write_full(fd, data, size);
 	/* link(2) leaves what is there */
 	if (r == 0 && (replace ? rename(temporary, path) : link(temporary, path)) < 0)
 		r = errno == EEXIST ? 0 : -errno;

@@ -27,6 +27,20 @@ enum Protection kernel_mode(void)
 	return PROTECTION_NONE;
 }
 
+const char *kernel_mode_to_string(enum Protection mode)
+{
+	switch (mode) {
+	case PROTECTION_KERNEL:
+		return "enforce";
+	case PROTECTION_AUDIT:
+		return "audit";
+	case PROTECTION_NONE:
+		return "off";
+	default:
+		return "none";
+	}
+}
+
 /* What tdx-authd sets at start holds from then on, and without it nothing does. */
 static const char *explain_gate(enum Bus bus)
 {

@@ -8,6 +8,9 @@
  * PROTECTION_KERNEL for enforce. */
 enum Protection kernel_mode(void);
 
+/* "enforce", "audit", "off", or "none" for a kernel without it, of what kernel_mode() returned. */
+const char *kernel_mode_to_string(enum Protection mode);
+
 /* What a level on a bus means for the owner, as a static phrase. */
 const char *protection_explain(enum Protection protection, enum Bus bus);
 

@@ -284,21 +284,6 @@ void state_note_gone(struct State *state, const struct Known *known)
 		state->is_broken = true;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* The path of the file and, with a suffix, of what is to take its place. */
 static char *state_path(const char *suffix)
 {
@@ -345,7 +330,7 @@ static int replace(struct State *state)
 	fd = create(temporary);
 	if (fd < 0)
 		return fd;
-	r = write_all(fd, state->buffer, state->n);
+	r = write_full(fd, state->buffer, state->n);
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -388,7 +373,7 @@ static int write_anew(struct State *state, const struct Registry *registry)
 /* Lines that were written in part are taken back, so that the next ones do not end up in them. */
 static int append(struct State *state)
 {
-	int r = write_all(state->fd, state->buffer, state->n);
+	int r = write_full(state->fd, state->buffer, state->n);
 
 	if (r == 0)
 		state->size += (off_t)state->n;

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "io.h"
+
 #define TEXT_MAX ((size_t)64 * 1024)
 #define KILL_MSEC 1000 /* that a process has to end in when it is killed */
 
@@ -29,22 +31,6 @@ struct Task {
 };
 
 /* --- in the process --- */
-
-static void write_all(int fd, const void *data, size_t size)
-{
-	const char *p = data;
-
-	while (size > 0) {
-		ssize_t n = write(fd, p, size);
-
-		if (n < 0 && errno != EINTR)
-			_exit(EXIT_FAILURE);
-		if (n > 0) {
-			p += n;
-			size -= (size_t)n;
-		}
-	}
-}
 
 _Noreturn static void work_and_tell(task_work_t work, void *userdata, pid_t starter, int fd)
 {
@@ -66,8 +52,9 @@ _Noreturn static void work_and_tell(task_work_t work, void *userdata, pid_t star
 		if (fclose(out) != 0)
 			size = 0;
 	}
-	write_all(fd, &result, sizeof(result));
-	write_all(fd, text, size < TEXT_MAX ? size : TEXT_MAX);
+	if (write_full(fd, &result, sizeof(result)) < 0 ||
+	    write_full(fd, text, size < TEXT_MAX ? size : TEXT_MAX) < 0)
+		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
 

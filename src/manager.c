@@ -177,6 +177,7 @@ static void notify_status(struct Manager *m)
 }
 
 #define METRICS_PAUSE_USEC (1000 * UINT64_C(1000))  /* between two, however much happens */
+#define METRICS_GRACE_USEC (20 * UINT64_C(1000))    /* for a device that is on its way */
 #define METRICS_IDLE_USEC (60 * METRICS_PAUSE_USEC) /* the same where nothing does */
 
 static void fill_metrics(const struct Manager *m, struct Metrics *ret)
@@ -244,7 +245,13 @@ void manager_status_changed(struct Manager *m)
 static int on_metrics_due(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct Manager *m = userdata;
+	uint64_t now = now_usec();
 
+	/* a device on its way comes first, but not one that stays there */
+	if (m->pending > 0 && now < m->metrics_due + METRICS_PAUSE_USEC) {
+		(void)sd_event_source_set_time(source, now + METRICS_GRACE_USEC);
+		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	}
 	notify_status(m);
 	write_metrics(m);
 	m->metrics_due = UINT64_MAX;

@@ -13,7 +13,7 @@
 #include "order.h"
 
 #define MAX_WORKERS 64	    /* at once, those that were given up included */
-#define PATIENCE_USEC 20000 /* that a job waits for a busy worker before one more is started */
+#define PATIENCE_USEC 20000 /* that all workers are busy before one more is started */
 
 struct Job {
 	struct Job *next;
@@ -425,15 +425,15 @@ static void fail_all(struct WorkerPool *pool, struct Queue *queue)
 		fail_job(job, -EAGAIN, STEP_READ);
 }
 
-/* Jobs have waited and no worker came free. As a stalled probe must not delay another device, one
- * more is started. Where none may be and all there are are stuck, the jobs fail: to wait for ever
- * would be to say nothing. */
+/* No worker came free. As stalled probes must not delay another device, one more is started, also
+ * where no job waits yet: the next one is not to wait for a process. Where none may be and all
+ * there are are stuck, the jobs fail: to wait for ever would be to say nothing. */
 static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct WorkerPool *pool = userdata;
 	int r = 0;
 
-	if (next_queue(pool))
+	if (next_queue(pool) || !find_idle(pool))
 		r = pool->n_workers < MAX_WORKERS ? start_worker(pool) : -EAGAIN;
 	if (r < 0 && pool->n_workers == pool->n_given_up) {
 		fail_all(pool, &pool->refusals);
@@ -445,19 +445,38 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* Ends idle workers beyond the warm ones. */
+/* Ends idle workers beyond the warm ones. Those that are busy may be so for ever. */
 static void dismiss_surplus(struct WorkerPool *pool)
 {
 	unsigned n = 0;
 
 	for (struct Worker *w = pool->workers; w; w = w->next) {
-		if (w->given_up || w->socket < 0 || ++n <= pool->n_warm || w->job)
+		if (w->given_up || w->socket < 0 || w->job || ++n <= pool->n_warm)
 			continue;
 		w->io = sd_event_source_disable_unref(w->io);
 		(void)close(w->socket);
 		w->socket = -1;
 		/* another process may have that end of the socket open */
 		(void)kill(w->pid, SIGKILL);
+	}
+}
+
+static bool has_jobs(const struct WorkerPool *pool)
+{
+	return pool->refusals.first || pool->authorizations.first;
+}
+
+/* One that runs goes on: jobs that keep coming do not put it off. */
+static void set_patience(struct WorkerPool *pool, bool is_needed)
+{
+	int enabled = SD_EVENT_OFF;
+
+	(void)sd_event_source_get_enabled(pool->patience, &enabled);
+	if (is_needed && enabled == SD_EVENT_OFF) {
+		(void)sd_event_source_set_time_relative(pool->patience, PATIENCE_USEC);
+		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_ONESHOT);
+	} else if (!is_needed) {
+		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_OFF);
 	}
 }
 
@@ -473,13 +492,9 @@ static void serve(struct WorkerPool *pool)
 		else
 			discard(worker);
 	}
-	if (pool->refusals.first || pool->authorizations.first) {
-		(void)sd_event_source_set_time_relative(pool->patience, PATIENCE_USEC);
-		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_ONESHOT);
-	} else {
-		(void)sd_event_source_set_enabled(pool->patience, SD_EVENT_OFF);
+	set_patience(pool, has_jobs(pool) || (!find_idle(pool) && pool->n_workers < MAX_WORKERS));
+	if (!has_jobs(pool))
 		dismiss_surplus(pool);
-	}
 }
 
 int worker_pool_new(sd_event *event, unsigned n, uint64_t deadline_usec, worker_execute_t execute,

@@ -179,6 +179,20 @@ static void test_stalls_delay_no_other_device(void **state)
 	assert_int_equal(f->replies[1].authorized, 1);
 }
 
+/* What waits must not wait longer for more that comes. */
+static void test_jobs_that_keep_coming_do_not_put_off_a_new_worker(void **state)
+{
+	struct Fixture *f = *state;
+
+	for (int i = 0; i < N_WORKERS; i++)
+		submit(f, "stall");
+	for (int i = 0; f->n_replies == 0 && i < N_JOBS / 2; i++) {
+		submit(f, "");
+		assert_true(sd_event_run(f->event, 5000) >= 0);
+	}
+	assert_true(f->n_replies > 0);
+}
+
 static void test_a_worker_that_dies_is_reported_and_replaced(void **state)
 {
 	struct Fixture *f = *state;
@@ -347,6 +361,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stalled_workers_are_given_up_and_replaced,
 						setup_short, teardown),
 		cmocka_unit_test_setup_teardown(test_stalls_delay_no_other_device, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_jobs_that_keep_coming_do_not_put_off_a_new_worker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_worker_that_dies_is_reported_and_replaced,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalled_authorizations_leave_workers_to_refuse,

@@ -156,7 +156,8 @@ void enforce_by_gate(int dirfd, const struct EnforceRequest *request, struct Enf
 	struct Act act = {request, {dirfd, request->bus, request->name}, ret};
 
 	*ret = (struct EnforceReply){0};
-	if (note(&act, STEP_READ, read_state(&act)) < 0 || request->to_default)
+	if (note(&act, STEP_READ, read_state(&act)) < 0 || request->to_default ||
+	    note(&act, STEP_AUTHORIZE, enforce_check_phase(dirfd, request, ret->authorized)) < 0)
 		return;
 	if (!request->authorize)
 		refuse(&act);

@@ -6,6 +6,7 @@
 #include "enforce-gate.h"
 #include "hardened.h"
 #include "names.h"
+#include "phase.h"
 #include "sysfs-io.h"
 
 /* Nothing is written over what somebody else has written. */
@@ -269,6 +270,24 @@ void enforce_aim(struct EnforceRequest *request, const struct Device *device)
 	(void)snprintf(request->name, sizeof(request->name), "%s", device->sysname);
 }
 
+int enforce_check_phase(int dirfd, const struct EnforceRequest *request, int authorized)
+{
+	struct Phase phase;
+	dev_t dev;
+	ino_t ino;
+
+	if (!request->authorize && !request->to_default)
+		return 0;
+	phase_read(&phase);
+	if (request->by_hand && phase.is_frozen)
+		return -EKEYREJECTED;
+	if (!phase.is_sealed)
+		return 0;
+	return authorized == 1 && sysfs_identity(dirfd, &dev, &ino) == 0 && ino <= phase.sealed
+		       ? 0
+		       : -EKEYREJECTED;
+}
+
 void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
 {
 	*ret = (struct EnforceReply){0};
@@ -282,7 +301,9 @@ void enforce_execute(int dirfd, const struct EnforceRequest *request, struct Enf
 			ret->authorized = -1;
 		return;
 	}
-	if (note(ret, STEP_READ, read_before(dirfd, request, ret)) < 0)
+	if (note(ret, STEP_READ, read_before(dirfd, request, ret)) < 0 ||
+	    note(ret, request->to_default ? STEP_DEFAULT : STEP_AUTHORIZE,
+		 enforce_check_phase(dirfd, request, ret->authorized)) < 0)
 		return;
 	if (request->to_default)
 		(void)to_default(dirfd, ret);
@@ -320,6 +341,8 @@ const char *enforce_explain(enum EnforceStep step, int error)
 	case -EPERM:
 		return "not permitted: only root may, and nobody while the kernel's device "
 		       "authorization is locked";
+	case -EKEYREJECTED:
+		return "nothing is authorized after the seal, nor by hand after the freeze";
 	case -EPROTO:
 		return "the kernel took the write but the device reads differently";
 	case -EEXIST:

@@ -68,5 +68,9 @@ void enforce_aim(struct EnforceRequest *request, const struct Device *device);
  * kernel does. Returns nothing but *ret, which is always filled in. */
 void enforce_execute(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret);
 
+/* Whether it is not too late for the request, as an order may have waited for long, and a mark may
+ * have been set since: 0 or -EKEYREJECTED. @authorized: as the device reads. */
+int enforce_check_phase(int dirfd, const struct EnforceRequest *request, int authorized);
+
 /* What a failed step means, as a phrase for people. @error as in the reply. */
 const char *enforce_explain(enum EnforceStep step, int error);

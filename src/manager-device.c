@@ -169,8 +169,10 @@ static void note_outcome(struct Manager *m, struct Known *known,
 	if (reply->error != -EAGAIN) /* then nothing was written */
 		known_note_state(known, reply->authorized, reply->authorized_driver, true);
 	state_note(&m->state, known);
-	/* whose worker did not come to keep the device for its driver again */
-	if (reply->error == -ETIME && request->gate == GATE_OVERRIDE && request->authorize) {
+	/* whose worker did not come to keep the device for its driver again; or which was decided
+	 * before the seal, and not carried out */
+	if ((reply->error == -ETIME && request->gate == GATE_OVERRIDE && request->authorize) ||
+	    reply->error == -EKEYREJECTED) {
 		known->is_stale = true;
 		(void)path_queue_add(&m->waiting, known->syspath);
 	}

@@ -240,10 +240,13 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	struct Hand *hand = pending->hand;
 	bool is_to_be_repeated = reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS;
 
+	struct Obstacle obstacle;
+	bool is_too_late = reply->error == -EKEYREJECTED && by_hand_is_over(&obstacle);
+
 	hand->is_out = false;
 	if (!is_to_be_repeated &&
 	    (!hand->is_overlapped || reply->error == -ENODEV || pending->is_superseded))
-		finish(pending, reply, NULL);
+		finish(pending, reply, is_too_late ? &obstacle : NULL);
 	else if (is_to_be_repeated || !earlier_writer(pending))
 		send_out(pending);
 }

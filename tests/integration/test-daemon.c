@@ -820,6 +820,31 @@ static void test_a_text_that_keeps_readers_waiting_delays_no_other_device(void *
 	stop(pid);
 }
 
+/* By a tool that the daemon did not hear of, while it waited for what the policy goes by. */
+static void test_a_seal_while_a_device_is_being_read_counts(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *keyboard = NULL, *nic = NULL;
+	pid_t pid;
+	int fd;
+
+	testbed_policy(bed, by_serial);
+	pid = testbed_start(bed, authd_main);
+	(void)kill(pid, SIGSTOP);
+	keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	umockdev_testbed_set_attribute(bed->umockdev, keyboard, "authorized", "0\n");
+	fd = testbed_make_slow(bed, keyboard, "serial");
+	nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	(void)kill(pid, SIGCONT);
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	assert_int_equal(phase_seal(0), 0);
+	assert_int_equal(write(fd, "good\n", 5), 5);
+	(void)close(fd);
+	testbed_wait_log(bed, "nothing is authorized after the seal");
+	expect_attr(bed, keyboard, "authorized", "0");
+	stop(pid);
+}
+
 /* The kernel gave it to drivers, the policy would not. */
 static void test_a_device_that_cannot_be_read_is_refused_until_it_can(void **state)
 {
@@ -1042,6 +1067,7 @@ int main(void)
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
 		DAEMON_TEST(test_the_metrics_tell_what_became_of_devices),
 		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
+		DAEMON_TEST(test_a_seal_while_a_device_is_being_read_counts),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),
 		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),
 		DAEMON_TEST(test_a_device_that_cannot_be_read_is_refused_until_it_can),

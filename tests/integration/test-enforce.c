@@ -3,6 +3,7 @@
 
 #include "device-read.h"
 #include "enforce.h"
+#include "phase.h"
 #include "sysfs-io.h"
 #include "test.h"
 #include "testbed.h"
@@ -65,6 +66,42 @@ static void test_without_the_driver_attribute_nothing_is_authorized(void **state
 	assert_string_equal(authorized, "0");
 }
 
+static void expect_too_late(struct Testbed *bed, const char *nic,
+			    const struct EnforceRequest *request)
+{
+	_cleanup_close_ int dirfd = sysfs_open(nic);
+	_cleanup_free_ char *authorized = NULL;
+	struct EnforceReply reply;
+
+	enforce_execute(dirfd, request, &reply);
+	assert_int_equal(reply.error, -EKEYREJECTED);
+	assert_int_equal(reply.authorized, 0);
+	authorized = testbed_attr(bed, nic, "authorized");
+	assert_string_equal(authorized, "0");
+}
+
+/* An order may have waited for workers that a host kept busy. */
+static void test_what_was_ordered_before_the_seal_is_not_authorized_after_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
+	struct EnforceRequest by_hand = authorize_e1000e;
+	_cleanup_close_ int dirfd = sysfs_open(nic);
+	struct EnforceReply reply;
+
+	by_hand.by_hand = true;
+	assert_int_equal(phase_freeze(0), 0);
+	expect_too_late(bed, nic, &by_hand);
+	enforce_execute(dirfd, &authorize_e1000e, &reply); /* the policy's */
+	assert_int_equal(reply.error, 0);
+	enforce_execute(dirfd, &deny, &reply);
+	assert_int_equal(phase_seal(0), 0);
+	expect_too_late(bed, nic, &authorize_e1000e);
+	expect_too_late(bed, nic, &(struct EnforceRequest){.to_default = true});
+	enforce_execute(dirfd, &deny, &reply);
+	assert_int_equal(reply.error, 0);
+}
+
 static void test_an_interface_of_usb_is_no_device(void **state)
 {
 	struct Testbed *bed = *state;
@@ -97,6 +134,7 @@ int main(void)
 		ENFORCE_TEST(test_the_driver_is_set_before_the_device_is_authorized),
 		ENFORCE_TEST(test_a_write_never_reaches_another_device_at_the_path),
 		ENFORCE_TEST(test_without_the_driver_attribute_nothing_is_authorized),
+		ENFORCE_TEST(test_what_was_ordered_before_the_seal_is_not_authorized_after_it),
 		ENFORCE_TEST(test_an_interface_of_usb_is_no_device),
 		ENFORCE_TEST(test_an_id_that_does_not_parse_is_unknown),
 	};

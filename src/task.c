@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "task.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -32,6 +34,30 @@ struct Task {
 
 /* --- in the process --- */
 
+/* The log's socket, as the journal's library has it, is of this kind, and no other one is. */
+static bool is_datagram_socket(int fd)
+{
+	int type;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
+}
+
+/* What the starter listens to stays open for as long as this process does, which may be stuck in
+ * the kernel when the starter is long gone: the next one would find its place taken. */
+static void close_inherited(int kept)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (fd > STDERR_FILENO && fd != kept && fd != dirfd(dir) && !is_datagram_socket(fd))
+			(void)close(fd);
+	}
+}
+
 _Noreturn static void work_and_tell(task_work_t work, void *userdata, pid_t starter, int fd)
 {
 	char *text = NULL;
@@ -44,6 +70,7 @@ _Noreturn static void work_and_tell(task_work_t work, void *userdata, pid_t star
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != starter) /* it died before it could be told */
 		_exit(EXIT_FAILURE);
+	close_inherited(fd);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	out = open_memstream(&text, &size);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +179,31 @@ static void test_many_tasks_leave_no_descriptor(void **state)
 	free(outcome.text);
 }
 
+static int count_stream_sockets(FILE *out, void *userdata)
+{
+	int n = 0, type;
+	socklen_t size = sizeof(type);
+
+	(void)out;
+	(void)userdata;
+	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+		n += getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+	return n;
+}
+
+/* One that is stuck when the daemon is killed would keep the daemon's bus open: the next daemon
+ * would find it served. */
+static void test_a_task_keeps_nothing_open_that_the_starter_listens_to(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX}; /* any */
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(task_run(count_stream_sockets, NULL, LONG_USEC, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_the_loop_goes_on_and_is_told_once),
 		cmocka_unit_test(test_a_task_that_is_freed_ends_and_tells_nobody),
 		cmocka_unit_test(test_many_tasks_leave_no_descriptor),
+		cmocka_unit_test(test_a_task_keeps_nothing_open_that_the_starter_listens_to),
 	};
 
 	return RUN_TESTS("task", tests);

@@ -91,11 +91,23 @@ static void note_failure(const struct Hand *hand, struct Known *known,
 	known->is_stale = known->is_due = true;
 }
 
+/* A worker that never came to keep the device for the driver that it was given to: any other one
+ * may have it, which nobody decided. */
+static bool is_unheld(const struct EnforceRequest *request, const struct EnforceReply *reply)
+{
+	return reply->error == -ETIME && request->gate == GATE_OVERRIDE && request->authorize &&
+	       *request->driver;
+}
+
 /* A probe that stalls is nothing that failed: the decision is in force. */
 static void note_result(struct Manager *m, const struct Hand *hand, struct Known *known,
-			const struct EnforceReply *reply)
+			const struct EnforceRequest *request, const struct EnforceReply *reply)
 {
-	if (reply->error == 0 || reply->error == -ETIME) {
+	if (is_unheld(request, reply)) {
+		known_note_state(known, -1, NULL, true);
+		known_note_by_hand(known, false);
+		known->is_stale = known->is_due = true;
+	} else if (reply->error == 0 || reply->error == -ETIME) {
 		known_note_state(known, reply->authorized, reply->authorized_driver, false);
 		known_note_by_hand(known, true);
 	} else {
@@ -220,7 +232,7 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 	record_outcome(pending->device, &pending->decision, &pending->request, reply);
 	audit_outcome(pending->device, &pending->decision, &pending->request, reply);
 	if (known && !pending->is_superseded) {
-		note_result(m, hand, known, reply);
+		note_result(m, hand, known, &pending->request, reply);
 		manager_bus_changed(m, known);
 	}
 	device = TAKE_PTR(pending->device);

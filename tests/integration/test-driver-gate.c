@@ -501,6 +501,36 @@ static void test_an_override_that_keeps_readers_waiting_delays_no_other_device(v
 	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
 }
 
+static void stall_in_worker(void)
+{
+	(void)pause();
+}
+
+static int authd_with_stall(int argc, char **argv)
+{
+	core_on_write = stall_in_worker;
+	return authd_main(argc, argv);
+}
+
+/* The probe stalls while nothing keeps the device for the driver, and the worker is given up. */
+static void test_a_device_given_by_hand_to_one_driver_that_stalls_is_open_to_no_other(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000"), *err = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, DENY_ALL);
+	testbed_config(bed, "version: 1\naudit: no\nwrite-timeout-sec: 1\n");
+	pid = testbed_start(bed, authd_with_stall);
+	expect_attr(nic, "driver_override", REFUSED);
+	assert_int_equal(testbed_run(authctl_main, NULL, &err, "tdx-authctl", "authorize", NIC,
+				     "--driver", "e1000", NULL),
+			 EXIT_FAILED);
+	assert_non_null(strstr(err, "did not answer in time"));
+	testbed_wait_attr(bed, nic, "driver_override", REFUSED);
+	stop(pid);
+}
+
 /* Its driver was taken from it in the place of another one, and it may have it. */
 static void test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again(void **state)
 {
@@ -769,6 +799,8 @@ int main(void)
 		GATE_TEST(test_the_daemon_tells_of_an_override_that_it_leaves_alone),
 		GATE_TEST(test_an_override_that_keeps_readers_waiting_delays_no_other_device),
 		GATE_TEST(test_a_newcomer_that_lost_its_driver_by_the_name_has_it_again),
+		GATE_TEST(
+			test_a_device_given_by_hand_to_one_driver_that_stalls_is_open_to_no_other),
 		GATE_TEST(test_the_list_decides_but_over_what_had_a_driver_before_the_start),
 		GATE_TEST(test_what_a_rule_took_is_given_back_where_the_rule_is_gone),
 		GATE_TEST(test_a_bus_that_gave_nothing_by_itself_gives_nothing),

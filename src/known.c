@@ -142,6 +142,8 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device)
 	bool is_as_left = known->authorized < 0 ||
 			  (known->authorized == device->authorized && streq(known->driver, driver));
 
+	if (known->is_cut_short && device->authorized == 1)
+		return false;
 	if (device->gate != GATE_NONE) /* what others hold by its override is not ours to keep */
 		return !device->override && (known->is_by_hand || !is_as_left);
 	if (device->authorized_by == ORIGIN_USER)
@@ -156,6 +158,7 @@ void known_note_by_hand(struct Known *known, bool is_by_hand)
 	if (known->is_by_hand != is_by_hand)
 		known->is_noted = false;
 	known->is_by_hand = is_by_hand;
+	known->is_cut_short = false;
 }
 
 struct Decision known_decision(const struct Known *known)
@@ -247,7 +250,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->is_untaken = false;
 	known->n_offers = 0;
 	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
-	known->is_by_hand = known->is_written = known->is_noted = false;
+	known->is_by_hand = known->is_cut_short = known->is_written = known->is_noted = false;
 	known->before = device->gate == GATE_NONE ? device->authorized : device->driver != NULL;
 	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)

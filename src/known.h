@@ -27,13 +27,14 @@ struct Known {
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
 	bool is_by_hand;		    /* somebody else decided over it */
-	bool is_written;		    /* a write is on its way to it */
-	bool is_noted;			    /* state.h: it is written down as it is */
-	enum Gate gate;			    /* that holds it, valid once it is decided, as are: */
-	bool keeps_driver;		    /* it had one at first, which only that gives it */
-	bool is_untaken;		    /* it is to be offered to drivers again */
-	unsigned n_offers;		    /* how often it was, and was not taken */
-	enum Bus bus; /* of the device, and what is wanted of it, valid once it is decided */
+	bool is_cut_short; /* an earlier run ended before it knew what came of a decision by hand */
+	bool is_written;   /* a write is on its way to it */
+	bool is_noted;	   /* state.h: it is written down as it is */
+	enum Gate gate;	   /* that holds it, valid once it is decided, as are: */
+	bool keeps_driver; /* it had one at first, which only that gives it */
+	bool is_untaken;   /* it is to be offered to drivers again */
+	unsigned n_offers; /* how often it was, and was not taken */
+	enum Bus bus;	   /* of the device, and what is wanted of it, valid once it is decided */
 	enum Action action;
 	enum DecidedBy by;
 	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
@@ -97,7 +98,8 @@ struct Decision known_decision(const struct Known *known);
 
 /* Whether somebody else decided over the device, once for as long as it is there. The kernel does
  * not say who of user space it was, and on usb and thunderbolt not even that it was user space: but
- * who leaves it otherwise than we did is not us. */
+ * who leaves it otherwise than we did is not us. What was cut short counts where it refuses: a
+ * device that is authorized may be so as nothing had been written yet, against the policy. */
 bool known_is_by_hand(const struct Known *known, const struct Device *device);
 
 /* Whether the bus gave the device to drivers by its own default, and we took it away: there the

@@ -59,7 +59,8 @@ static void note(struct Manager *m, struct Known *known)
 	state_flush(&m->state, &m->registry);
 }
 
-/* Before the write: a start after a kill in its midst leaves the device as it finds it. */
+/* Before the write: a start after a kill in its midst leaves the device as it finds it, if that is
+ * refused. */
 static void note_intention(struct Manager *m, struct Hand *hand, struct Known *known)
 {
 	hand->former.authorized = known->authorized;
@@ -108,7 +109,10 @@ static void note_result(struct Manager *m, const struct Hand *hand, struct Known
 		known_note_by_hand(known, false);
 		known->is_stale = known->is_due = true;
 	} else if (reply->error == 0 || reply->error == -ETIME) {
-		known_note_state(known, reply->authorized, reply->authorized_driver, false);
+		bool is_to_come = reply->authorized < 0 && request->gate == GATE_NONE;
+
+		known_note_state(known, is_to_come ? request->authorize : reply->authorized,
+				 reply->authorized_driver, false);
 		known_note_by_hand(known, true);
 	} else {
 		note_failure(hand, known, reply);

@@ -97,6 +97,7 @@ static int parse_known(char *line, const char *syspath, struct Registry *registr
 	known->before = before;
 	known_note_state(known, authorized, driver, is_ours);
 	known_note_by_hand(known, is_by_hand);
+	known->is_cut_short = is_by_hand && authorized < 0;
 	known->is_noted = true;
 	return 0;
 }

@@ -820,6 +820,38 @@ static void test_a_text_that_keeps_readers_waiting_delays_no_other_device(void *
 	stop(pid);
 }
 
+/* What a daemon that was killed in the midst of a decision by hand has in its file. */
+static void note_cut_short(const char *syspath)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+
+	assert_int_equal(stat(syspath, &st), 0);
+	assert_true(asprintf(&text, "tdx-auth-state 1\n+ %s %lu %lu 1 - h \n", syspath,
+			     (unsigned long)st.st_dev, (unsigned long)st.st_ino) > 0);
+	assert_int_equal(runtime_write("state", text, strlen(text), true), 0);
+}
+
+/* The kill may have come before a denial was written. */
+static void test_a_decision_by_hand_that_was_cut_short_loosens_nothing(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	pid_t pid;
+
+	note_cut_short(keyboard);
+	testbed_policy(bed, "version: 1\ndefaults: { usb: deny }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	stop(pid);
+	note_cut_short(keyboard);
+	testbed_policy(bed, "version: 1\ndefaults: { usb: allow }\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "stays refused, as decided earlier");
+	expect_attr(bed, keyboard, "authorized", "0");
+	stop(pid);
+}
+
 /* By a tool that the daemon did not hear of, while it waited for what the policy goes by. */
 static void test_a_seal_while_a_device_is_being_read_counts(void **state)
 {
@@ -1068,6 +1100,7 @@ int main(void)
 		DAEMON_TEST(test_the_metrics_tell_what_became_of_devices),
 		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
 		DAEMON_TEST(test_a_seal_while_a_device_is_being_read_counts),
+		DAEMON_TEST(test_a_decision_by_hand_that_was_cut_short_loosens_nothing),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),
 		DAEMON_TEST(test_a_text_that_keeps_readers_waiting_delays_no_other_device),
 		DAEMON_TEST(test_a_device_that_cannot_be_read_is_refused_until_it_can),

@@ -37,6 +37,7 @@
 #define POLICY_DIR_OWNER "/etc/tdx-auth/policy.d"
 #define POLICY_SUFFIX ".yaml"
 #define PERMANENT_FILE "00-permanent.yaml" /* in the owner's; written by tdx-auth alone */
+#define PERMANENT_LOCK "permanent.lock"	   /* of who writes it, in the runtime directory */
 #define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
 
 #define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"
@@ -49,7 +50,7 @@
 #define MARK_SEALED "sealed"
 #define STATE_FILE "state"
 #define METRICS_FILE "metrics.prom"
-#define BUS_SOCKET "bus" /* org.tdxauth1(5) without a bus */
+#define BUS_SOCKET "bus"		/* org.tdxauth1(5) without a bus */
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */

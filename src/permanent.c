@@ -32,7 +32,8 @@ struct Work {
 	const struct PermanentWish *wish;
 	FILE *out; /* what is in the way */
 	const char *root;
-	int dirfd;	       /* of the owner's drop-ins, locked */
+	int lockfd;
+	int dirfd;	       /* of the owner's drop-ins */
 	char *path;	       /* of our file, as rules have it */
 	struct Policy *policy; /* in the files now */
 	struct Phase phase;
@@ -46,8 +47,8 @@ struct Work {
 
 static void work_done(struct Work *work)
 {
-	if (work->dirfd >= 0)
-		(void)close(work->dirfd);
+	closep(&work->dirfd);
+	closep(&work->lockfd);
 	free(work->path);
 	policy_unref(work->policy);
 	inventory_done(&work->inventory);
@@ -118,7 +119,22 @@ static int make_dirs(struct Work *work, const char *path)
 	return 0;
 }
 
-/* Others who write wait for their turn. */
+/* Others who write wait for their turn. Whoever can open what is locked could have all of them wait
+ * for ever, and the drop-ins are for everybody to read. */
+static int lock(struct Work *work)
+{
+	_cleanup_free_ char *path = runtime_path(PERMANENT_LOCK);
+	int r = runtime_make_dir();
+
+	if (!path)
+		return out_of_memory(work);
+	if (r == 0)
+		work->lockfd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r == 0 && (work->lockfd < 0 || flock(work->lockfd, LOCK_EX) < 0))
+		r = -errno;
+	return r < 0 ? refuse(work, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
 static int open_place(struct Work *work)
 {
 	_cleanup_free_ char *path = NULL, *problem = NULL;
@@ -141,9 +157,7 @@ static int open_place(struct Work *work)
 	if (is_in_memory(path))
 		return refuse(work, -EROFS, "%s is in memory and does not outlive the machine",
 			      path);
-	if (flock(work->dirfd, LOCK_EX) < 0)
-		return refuse(work, -errno, "%s: %s", path, strerror(errno));
-	return 0;
+	return lock(work);
 }
 
 /* --- what is there --- */
@@ -434,8 +448,11 @@ static int set(struct Work *work)
 static int set_and_tell(FILE *out, void *userdata)
 {
 	const struct PermanentWish *wish = userdata;
-	_cleanup_(work_done) struct Work work = {
-		.wish = wish, .out = out, .root = wish->root ? wish->root : "", .dirfd = -1};
+	_cleanup_(work_done) struct Work work = {.wish = wish,
+						 .out = out,
+						 .root = wish->root ? wish->root : "",
+						 .lockfd = -1,
+						 .dirfd = -1};
 
 	return set(&work);
 }

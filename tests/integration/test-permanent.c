@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -236,6 +237,20 @@ static void test_nothing_is_written_after_the_freeze(void **state)
 	assert_null(read_file(OURS));
 }
 
+/* As anybody can who may read it. */
+static void test_who_locks_the_drop_ins_keeps_nobody_waiting(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3),
+			    *dir = below_root(POLICY_DIR_OWNER);
+	_cleanup_close_ int fd = -1;
+
+	assert_int_equal(g_mkdir_with_parents(dir, 0755), 0);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(set(nic, ACTION_DENY, NULL, NULL), 0);
+}
+
 static void test_another_device_at_the_path_is_not_decided_over(void **state)
 {
 	struct Testbed *bed = *state;
@@ -293,6 +308,7 @@ int main(void)
 		PERMANENT_TEST(test_a_policy_that_is_broken_is_not_written_to),
 		PERMANENT_TEST(test_what_is_in_memory_is_no_place_for_it),
 		PERMANENT_TEST(test_nothing_is_written_after_the_freeze),
+		PERMANENT_TEST(test_who_locks_the_drop_ins_keeps_nobody_waiting),
 		PERMANENT_TEST(test_another_device_at_the_path_is_not_decided_over),
 		PERMANENT_TEST(test_a_file_that_cannot_be_written_leaves_the_former),
 		PERMANENT_TEST(test_a_device_that_shows_nothing_is_not_named),

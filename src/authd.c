@@ -156,10 +156,11 @@ static int load_in_force(struct Policy **ret)
 	return path ? policy_load_in_force(path, ret) : -ENOMEM;
 }
 
-/* For a start after the freeze, where files may have changed. */
+/* For a start after the freeze, where files may have changed. A former one that is there still may
+ * allow what this one does not. */
 static void note_in_force(const struct Policy *policy)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *path = runtime_path(POLICY_IN_FORCE);
 	size_t size = 0;
 	FILE *file = open_memstream(&text, &size);
 	int r = -ENOMEM;
@@ -168,10 +169,13 @@ static void note_in_force(const struct Policy *policy)
 		policy_write(file, policy);
 		r = fclose(file) == 0 ? runtime_write(POLICY_IN_FORCE, text, size, true) : -errno;
 	}
-	if (r < 0)
-		log_warning("cannot note the policy in " RUNTIME_DIR
-			    ", so a start after the freeze will not find it: %s",
-			    strerror(-r));
+	if (r >= 0)
+		return;
+	log_warning("cannot note the policy in " RUNTIME_DIR
+		    ", so a start after the freeze will not find it: %s",
+		    strerror(-r));
+	if (path)
+		(void)unlink(path);
 }
 
 /* A policy named on the command line is what its caller is there to mend. One that is installed

@@ -702,6 +702,29 @@ static void test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loade
 	stop(pid);
 }
 
+/* The directory stands for one that is full. */
+static void
+test_a_policy_that_cannot_be_noted_leaves_no_former_one_for_after_the_freeze(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = NULL, *temporary = NULL;
+	pid_t pid = start(bed);
+
+	assert_true(asprintf(&temporary, "%s/in-force.yaml.%d", bed->runtime_dir, (int)pid) > 0);
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	reload(bed, pid, "version: 1\ndefaults: { pci: deny }\n");
+	testbed_wait_log(bed, "a start after the freeze will not find it");
+	testbed_wait_log(bed, "policy loaded");
+	stop(pid);
+	assert_int_equal(rmdir(temporary), 0);
+	assert_int_equal(phase_freeze(INT64_MAX), 0); /* no device comes after it */
+	nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "the built-in policy is in force");
+	expect_attr(bed, nic, "authorized", "0");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_FAILURE);
+}
+
 static char *read_metrics(struct Testbed *bed)
 {
 	_cleanup_free_ char *path = NULL;
@@ -1099,6 +1122,8 @@ int main(void)
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
 		DAEMON_TEST(test_the_metrics_tell_what_became_of_devices),
 		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
+		DAEMON_TEST(
+			test_a_policy_that_cannot_be_noted_leaves_no_former_one_for_after_the_freeze),
 		DAEMON_TEST(test_a_seal_while_a_device_is_being_read_counts),
 		DAEMON_TEST(test_a_decision_by_hand_that_was_cut_short_loosens_nothing),
 		DAEMON_TEST(test_a_device_of_usb_that_cannot_be_read_is_refused),

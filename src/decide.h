@@ -41,6 +41,6 @@ int policy_decide_all(const struct Policy *policy, struct Device *const *devices
 					void *userdata),
 		      void *userdata, struct Decision *ret);
 
-/* Why @decision is what it is: "FILE:NAME", "FILE:LINE", "default for BUS" or a phrase. The file is its base
- * name. A new string that the caller frees, NULL when out of memory. */
+/* Why @decision is what it is: "FILE:NAME", "FILE:LINE", "default for BUS" or a phrase. The file is
+ * its base name. A new string that the caller frees, NULL when out of memory. */
 char *decision_source(const struct Decision *decision, enum Bus bus);

@@ -3,8 +3,8 @@
 
 #include "device.h"
 
-/* The rule by which a policy decides over one device, from what the device shows: its interfaces and
- * the texts of its bus must have been read. */
+/* The rule by which a policy decides over one device, from what the device shows: its interfaces
+ * and the texts of its bus must have been read. */
 
 /* Why no rule could name the device, and no other kind with it, as a static phrase over several, or
  * NULL where one can. */
@@ -15,6 +15,6 @@ const char *rule_obstacle(const struct Device *device);
 const char *rule_driver(const struct Device *device);
 
 /* All of the rule but its name and count, as lines of a list of rules: the same for devices that
- * no rule can tell apart. @driver: the only one that may bind, NULL for any. A new string, NULL when
- * out of memory. */
+ * no rule can tell apart. @driver: the only one that may bind, NULL for any. A new string, NULL
+ * when out of memory. */
 char *rule_text(const struct Device *device, enum Action action, const char *driver);

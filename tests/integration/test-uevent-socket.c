@@ -9,8 +9,9 @@
 #include "test.h"
 #include "util.h"
 
-#define NIC "add@/devices/a\0ACTION=add\0DEVPATH=/devices/a\0SUBSYSTEM=pci\0SEQNUM=17" /* and NUL  \
-											*/
+#define NIC                                                                                        \
+	"add@/devices/a\0ACTION=add\0DEVPATH=/devices/a\0SUBSYSTEM=pci\0SEQNUM=17" /* and NUL      \
+										    */
 
 /* A network namespace of the test's own, in which it may send, and nobody else does. */
 static int leave_network(void **state)

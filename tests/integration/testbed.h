@@ -81,8 +81,8 @@ int testbed_run(int (*program)(int, char **), char **ret_out, char **ret_err, ..
 pid_t testbed_start(struct Testbed *bed, int (*program)(int, char **));
 /* The same without waiting. */
 pid_t testbed_start_at_once(struct Testbed *bed, int (*program)(int, char **));
-/* Starts another program, whose words end with NULL. What it writes to standard error is added to the
- * log. */
+/* Starts another program, whose words end with NULL. What it writes to standard error is added to
+ * the log. */
 pid_t testbed_spawn(struct Testbed *bed, int (*program)(int, char **), ...);
 /* What it logged up to now; the caller frees it. */
 char *testbed_log(struct Testbed *bed);

@@ -101,6 +101,32 @@ static void ask_polkit(struct BusCall *call, const char *action)
 
 /* --- who calls --- */
 
+/* How many calls of the same user wait for polkit. */
+static unsigned count_of_user(const struct BusServer *server, uid_t uid)
+{
+	unsigned n = 0;
+
+	for (const struct BusCall *c = server->calls; c; c = c->next)
+		n += c->is_checked && c->uid == uid;
+	return n;
+}
+
+static void fail_at_limit(struct BusCall *call)
+{
+	bus_call_fail(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+		      "too many calls wait for an answer whether they may be made");
+}
+
+static void ask_for_user(struct BusCall *call, uid_t uid)
+{
+	if (count_of_user(call->server, uid) >= BUS_CHECKS_USER) {
+		fail_at_limit(call);
+		return;
+	}
+	call->uid = uid;
+	ask_polkit(call, call->method->action);
+}
+
 static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
 	struct BusCall *call = userdata;
@@ -113,7 +139,7 @@ static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 	else if (uid == 0)
 		bus_call_go_on(call);
 	else
-		ask_polkit(call, call->method->action);
+		ask_for_user(call, uid);
 	return 0;
 }
 
@@ -137,8 +163,7 @@ static void check_on_bus(struct BusCall *call)
 	}
 	if (call->server->n_checks >= BUS_CHECKS_MAX ||
 	    count_checks(call, sender) >= BUS_CHECKS_EACH) {
-		bus_call_fail(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-			      "too many calls wait for an answer whether they may be made");
+		fail_at_limit(call);
 		return;
 	}
 	call->is_checked = true;

@@ -10,7 +10,8 @@
 
 #define BUS_CALLS_MAX 128  /* that are not answered yet, */
 #define BUS_CHECKS_MAX 64  /* of them such that wait for the check, */
-#define BUS_CHECKS_EACH 8  /* of one caller */
+#define BUS_CHECKS_EACH 8  /* of one caller, */
+#define BUS_CHECKS_USER 32 /* and of one user: to whom polkit's agent belongs may let them wait */
 #define BUS_QUEUE_MAX 8192 /* messages that somebody has not read; some 10 MiB of signals */
 
 struct BusConnection {
@@ -83,6 +84,7 @@ struct BusCall {
 	sd_bus_slot *question;
 	bool is_checked;	     /* it waits for the check, */
 	bool is_asked_for_permanent; /* for its second part */
+	uid_t uid;		     /* of the caller; root's until polkit is asked */
 	struct BusDecision decision;
 	const char *name; /* the argument of GetDevice, the message's */
 };

@@ -205,6 +205,15 @@ static int find_device(struct Work *work)
 		       : 0;
 }
 
+static int check_freeze(struct Work *work)
+{
+	phase_read(&work->phase);
+	return work->phase.is_frozen
+		       ? refuse(work, -EPERM,
+				"after the freeze the policy does not change any more")
+		       : 0;
+}
+
 static int read_devices(struct Work *work)
 {
 	_cleanup_(needs_done) struct Needs needs = {0};
@@ -215,9 +224,9 @@ static int read_devices(struct Work *work)
 	r = inventory_read(&needs, &work->inventory);
 	if (r < 0)
 		return refuse(work, r, "cannot enumerate devices: %s", strerror(-r));
-	phase_read(&work->phase);
-	if (work->phase.is_frozen)
-		return refuse(work, -EPERM, "after the freeze the policy does not change any more");
+	r = check_freeze(work);
+	if (r < 0)
+		return r;
 	if (decide_all(work, work->policy, &work->before) < 0)
 		return out_of_memory(work);
 	return find_device(work);
@@ -439,6 +448,8 @@ static int set(struct Work *work)
 		r = check_outcome(work, wanted);
 	if (r == 0)
 		r = check_vital(work, wanted);
+	if (r == 0) /* all that may have lasted for as long as a host liked */
+		r = check_freeze(work);
 	if (r < 0)
 		return r;
 	r = replace_file(work);

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "decide.h"
 #include "device-read.h"
@@ -237,6 +238,28 @@ static void test_nothing_is_written_after_the_freeze(void **state)
 	assert_null(read_file(OURS));
 }
 
+/* Looking at what the machine runs on lasts for as long as a host likes. */
+static void test_a_freeze_while_it_is_looked_at_counts(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+	int fd;
+
+	testbed_add_file(bed, "/sys/class/tty/console/active", "tty0\n");
+	fd = testbed_make_slow(bed, "/sys/class/tty/console", "active");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) { /* whose end of it closes with it */
+		(void)usleep(500000);
+		_exit(phase_freeze(1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	(void)close(fd);
+	assert_int_equal(set(nic, ACTION_DENY, NULL, "after the freeze"), -EPERM);
+	assert_null(read_file(OURS));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 /* As anybody can who may read it. */
 static void test_who_locks_the_drop_ins_keeps_nobody_waiting(void **state)
 {
@@ -308,6 +331,7 @@ int main(void)
 		PERMANENT_TEST(test_a_policy_that_is_broken_is_not_written_to),
 		PERMANENT_TEST(test_what_is_in_memory_is_no_place_for_it),
 		PERMANENT_TEST(test_nothing_is_written_after_the_freeze),
+		PERMANENT_TEST(test_a_freeze_while_it_is_looked_at_counts),
 		PERMANENT_TEST(test_who_locks_the_drop_ins_keeps_nobody_waiting),
 		PERMANENT_TEST(test_another_device_at_the_path_is_not_decided_over),
 		PERMANENT_TEST(test_a_file_that_cannot_be_written_leaves_the_former),

@@ -369,11 +369,26 @@ static int check_device(struct Work *work, const struct Decision *decision)
 		      source ? source : "another rule");
 }
 
+/* Whether the device is refused for the sole reason that the one which is meant is there: it would
+ * come in its place when that goes, or the next time, when it comes first. */
+static bool is_next(const struct Work *work, const struct Decision *before,
+		    const struct Decision *after)
+{
+	return after->by == DECIDED_BY_COUNT && is_ours(work, after->rule) &&
+	       before->by != DECIDED_BY_COUNT;
+}
+
 static int check_other(struct Work *work, size_t i)
 {
 	const struct Decision *before = &work->before[i], *after = &work->after[i];
 	_cleanup_free_ char *name = NULL;
 
+	if (is_next(work, before, after)) {
+		name = device_name(work->inventory.devices[i]);
+		return refuse(work, -ENOTUNIQ,
+			      "%s would come in its place, as the rule cannot tell it apart",
+			      name ? name : "another device");
+	}
 	if (before->action == after->action && streq_or_null(before->driver, after->driver))
 		return 0;
 	name = device_name(work->inventory.devices[i]);

@@ -184,6 +184,9 @@ static void test_a_device_with_a_twin_is_not_decided_over_for_good(void **state)
 
 	assert_int_equal(set(second, ACTION_ALLOW, "e1000e", "0000:00:01.0"), -ENOTUNIQ);
 	assert_int_equal(set(first, ACTION_DENY, NULL, "0000:00:02.0"), -ENOTUNIQ);
+	/* nor where the twin would be refused, but for as long as this one is there */
+	write_file(POLICY_DIR_OWNER "/50-deny.yaml", "version: 1\ndefaults: { pci: deny }\n");
+	assert_int_equal(set(first, ACTION_ALLOW, "e1000e", "0000:00:02.0"), -ENOTUNIQ);
 	assert_null(read_file(OURS));
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "audit.h"
+#include "escape.h"
 #include "log.h"
 #include "manager-bus.h"
 #include "manager-pending.h"
@@ -180,10 +181,12 @@ struct Unsaved {
 	char driver[POLICY_DRIVER_MAX + 1]; /* that is bound */
 };
 
+/* What is in the way may be named as a host likes. */
 static void on_saved(const char *problem, void *userdata)
 {
 	struct Unsaved *unsaved = userdata;
-	const struct HandResult result = {problem ? PROBLEM_NOT_SAVED : PROBLEM_NONE, problem,
+	_cleanup_free_ char *safe = problem ? escape_text(problem) : NULL;
+	const struct HandResult result = {problem ? PROBLEM_NOT_SAVED : PROBLEM_NONE, safe,
 					  unsaved->driver};
 
 	unsaved->done(&result, unsaved->userdata);

@@ -1435,6 +1435,19 @@ static void expect_permanent(const char *rule, bool is_there)
 		fail_msg("\"%s\" is %s:\n%s", rule, is_there ? "missing" : "there", text);
 }
 
+/* A host that calls another device as it likes, which is in the way. */
+static void expect_safe_problem(struct Testbed *bed, sd_bus *bus, const char *nic)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	free(testbed_add_pci(bed, "\033[2J", 0x8086, 0x10d3));
+	assert_true(sd_bus_call_method(bus, BUS_NAME, nic, BUS_DEVICE_INTERFACE, "Authorize",
+				       &error, NULL, "a{sv}", 1, "permanent", "b", 1) < 0);
+	assert_string_equal(error.name, BUS_ERROR("NotSaved"));
+	assert_non_null(strstr(error.message, "pci:\\x1b[2J"));
+	sd_bus_error_free(&error);
+}
+
 static void test_what_is_permanent_is_written_down_or_said_not_to_be(void **state)
 {
 	struct Machine machine = start(state);
@@ -1463,6 +1476,7 @@ static void test_what_is_permanent_is_written_down_or_said_not_to_be(void **stat
 		       "a{sv}", 1, "permanent", "b", 1);
 	expect_attr(machine.bed, machine.mouse, "authorized", "1");
 	expect_permanent("usb", false);
+	expect_safe_problem(machine.bed, bus, nic);
 	bus_do(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "Freeze", NULL);
 	bus_call_fails(bus, BUS_ERROR("Frozen"), disk, BUS_DEVICE_INTERFACE, "Deny", "a{sv}", 1,
 		       "permanent", "b", 1);

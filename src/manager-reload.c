@@ -159,7 +159,7 @@ static void start(struct Manager *m)
 	}
 	r = m->options.load(&policy, m->options.userdata);
 	if (r < 0) {
-		refuse(m, r);
+		refuse(m, -EBADMSG); /* a file's own -EPERM is not that of the freeze */
 		return;
 	}
 	if (!m->options.check) {

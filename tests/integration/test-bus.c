@@ -982,6 +982,12 @@ static void test_a_reload_says_whether_the_policy_was_taken(void **state)
 		       NULL);
 	expect_manager(bus, "PolicyState", "refused-former");
 	expect_manager(bus, "PolicyGeneration", "1");
+	/* others may write it: not to be taken for the freeze */
+	testbed_policy(machine.bed, "version: 1\n");
+	assert_int_equal(chmod(machine.bed->policy, 0666), 0);
+	bus_call_fails(bus, BUS_ERROR("PolicyRefused"), BUS_PATH, BUS_MANAGER_INTERFACE, "Reload",
+		       NULL);
+	assert_int_equal(chmod(machine.bed->policy, 0644), 0);
 	testbed_policy(machine.bed, "version: 1\ndefaults: { pci: allow }\n");
 	bus_do(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", NULL);
 	expect_manager(bus, "PolicyState", "ok");

@@ -61,12 +61,14 @@ static void note_refusal(struct Manager *m)
 
 static void note_acceptance(struct Manager *m)
 {
+	size_t n = policy_n_rules(m->policy);
+
 	m->options.remark = NULL;
 	m->policy_state = POLICY_OK;
 	m->options.loaded(m->policy, m->options.userdata);
 	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
-		   "policy loaded: %zu rules; every device is decided over anew",
-		   policy_n_rules(m->policy));
+		   "policy loaded: %zu rule%s; every device is decided over anew", n,
+		   n == 1 ? "" : "s");
 	(void)manager_scan(m);
 	manager_bus_policy_changed(m);
 }

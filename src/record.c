@@ -89,8 +89,9 @@ static void record_success(const struct Device *device, const struct Decision *d
 		return;
 	}
 	record(LOG_INFO, MESSAGE_ID_DECISION, "authorized", device, decision,
-	       "authorized%s%s, driver: %s", request->set_driver ? " only for " : "",
-	       request->driver, isempty(driver) ? "none yet" : driver);
+	       "authorized%s%s, driver: %s",
+	       request->set_driver && *request->driver ? " only for " : "", request->driver,
+	       isempty(driver) ? "none yet" : driver);
 }
 
 /* The participle of what was wanted. */

@@ -37,6 +37,10 @@ static void test_a_record_says_what_was_done_for_which_driver_and_why(void **sta
 				       {.authorized = 1, .driver = "e1000e"}},
 		      "tdx-auth: pci:0000:01:00.0 authorized only for e1000e, driver: e1000e "
 		      "(default for pci)\n");
+	expect_record((struct Outcome){"0000:01:00.0",
+				       {.authorize = true, .set_driver = true},
+				       {.authorized = 1, .driver = "e1000e"}},
+		      "tdx-auth: pci:0000:01:00.0 authorized, driver: e1000e (default for pci)\n");
 	expect_record((struct Outcome){"0000:01:00.0", {.authorize = false}, {.authorized = 0}},
 		      "tdx-auth: pci:0000:01:00.0 refused (default for pci)\n");
 }

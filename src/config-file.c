@@ -19,8 +19,9 @@ static void log_refusal(const char *file, const struct ParseError *error, const 
 
 	if (error)
 		(void)snprintf(place, sizeof(place), ":%u:%u", error->line, error->column);
-	log_record(LOG_ERR, MESSAGE_ID_CONFIG_REFUSED, NULL, 0, "configuration refused: %s%s: %s",
-		   safe_file ? safe_file : "?", place, safe_reason ? safe_reason : "out of memory");
+	log_record(LOG_ERR, MESSAGE_ID_CONFIG_REFUSED, NULL, 0, "configuration refused: %s%s%s%s",
+		   safe_file ? safe_file : "", place, file ? ": " : "",
+		   safe_reason ? safe_reason : "out of memory");
 }
 
 static int parse(const char *file, const char *text, size_t size, struct Config *ret)
@@ -64,8 +65,10 @@ static int load(const char *file, struct Config *ret)
 
 	if (fd >= 0)
 		return read_config(file, fd, ret);
-	if (fd != -ENOENT)
-		log_refusal(file, NULL, problem ? problem : strerror(-fd));
+	if (fd == -ENOENT)
+		return fd;
+	/* a problem says itself where it is, which may be a directory on the way */
+	log_refusal(problem ? NULL : file, NULL, problem ? problem : strerror(-fd));
 	return fd;
 }
 

@@ -121,12 +121,14 @@ static void test_a_configuration_that_is_refused_keeps_nothing_from_starting(voi
 static void test_a_configuration_that_others_may_write_is_refused(void **state)
 {
 	struct Testbed *bed = *state;
+	_cleanup_free_ char *refusal = NULL;
 	pid_t pid;
 
 	testbed_config(bed, "version: 1\nlog-level: error\n");
 	assert_int_equal(chmod(bed->config, 0666), 0);
+	assert_true(asprintf(&refusal, "configuration refused: %s: writable", bed->config) >= 0);
 	pid = start(bed);
-	testbed_wait_log(bed, "configuration refused: ");
+	testbed_wait_log(bed, refusal);
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_FAILURE);
 }
 

@@ -167,7 +167,7 @@ static int save(const struct Target *target, const struct Wish *wish)
 	if (r >= 0)
 		return EXIT_DONE;
 	safe = escape_text(problem);
-	log_error("%s: done, but not for good: %s", target->safe, safe ? safe : "?");
+	log_error("%s: " CLIENT_NOT_SAVED "%s", target->safe, safe ? safe : "?");
 	return r == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
 }
 

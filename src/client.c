@@ -275,7 +275,8 @@ int client_new_device_call(struct Client *client, ino_t ino, const char *method,
 static const struct Failure {
 	const char *name;
 	int error;
-	const char *phrase; /* NULL: what the daemon says */
+	const char *phrase; /* NULL: what the daemon says, after @lead if there is one */
+	const char *lead;
 } failures[] = {
 	{BUS_ERROR("NoSuchDevice"), -ENODEV, NULL},
 	{SD_BUS_ERROR_UNKNOWN_OBJECT, -ENODEV, UNKNOWN_DEVICE},
@@ -283,6 +284,7 @@ static const struct Failure {
 	{BUS_ERROR("Sealed"), -EKEYREJECTED, NULL},
 	{BUS_ERROR("PolicyRefused"), -EKEYREJECTED, NULL},
 	{BUS_ERROR("KernelNotLocked"), -ENOLCK, NULL},
+	{BUS_ERROR("NotSaved"), -EIO, NULL, CLIENT_NOT_SAVED},
 	{SD_BUS_ERROR_ACCESS_DENIED, -EACCES, NOT_PERMITTED},
 	{SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, -EACCES, NOT_PERMITTED},
 	{SD_BUS_ERROR_TIMEOUT, -ETIMEDOUT, SILENT},
@@ -323,7 +325,8 @@ static int tell_failure(const char *subject, const sd_bus_error *error, int r)
 	else if (client_is_silent(r))
 		phrase = GONE;
 	if (r != -ENOLCK)
-		log_error("%s: %s", safe_subject ? safe_subject : "?", phrase);
+		log_error("%s: %s%s", safe_subject ? safe_subject : "?",
+			  failure && failure->lead ? failure->lead : "", phrase);
 	return r;
 }
 

@@ -22,6 +22,9 @@ DEFINE_TRIVIAL_CLEANUP(struct Client *, client_close)
 
 #define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
 
+/* How the tool says that a decision is in force and not written down. */
+#define CLIENT_NOT_SAVED "done, but not for good: "
+
 /* A call of the daemon's manager, or of the device whose directory in sysfs has this inode number,
  * which no other has in a boot. Returns 0 with a message for the caller to fill in and to unref, or
  * a negative errno. */

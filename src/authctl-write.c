@@ -102,7 +102,10 @@ static void print_answer(const struct Target *target, const struct Wish *wish,
 
 	if (wish->request.authorize && sd_bus_message_read(answer, "s", &text) >= 0)
 		driver = client_text(text);
-	(void)sysfs_read(target->dirfd, ATTR_AUTHORIZED_DRIVER, &only);
+	/* a kernel without the series has no attribute that shows it, and the daemon took it */
+	if (sysfs_read(target->dirfd, ATTR_AUTHORIZED_DRIVER, &only) < 0 &&
+	    wish->request.set_driver)
+		only = strdup(wish->request.driver);
 	print_done(target, wish, only, driver);
 }
 

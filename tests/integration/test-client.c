@@ -224,6 +224,22 @@ static void test_a_daemon_is_asked_for_the_very_device_that_is_meant(void **stat
 	stop_mock(pid);
 }
 
+static void test_the_driver_is_told_where_no_attribute_shows_it(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic =
+		umockdev_testbed_add_device(bed->umockdev, "pci", NIC, NULL, "vendor", "0x8086\n",
+					    "device", "0x10d3\n", NULL, NULL);
+	_cleanup_free_ char *out = NULL, *any = NULL;
+	pid_t pid = start_mock(bed, "");
+
+	assert_int_equal(run(&out, NULL, "authorize", NIC, "--driver", "e1000e"), EXIT_DONE);
+	expect_in(out, "pci:" NIC ": authorized only for e1000e, driver: ");
+	assert_int_equal(run(&any, NULL, "authorize", NIC, "--driver", ""), EXIT_DONE);
+	expect_in(any, "pci:" NIC ": authorized, driver: ");
+	stop_mock(pid);
+}
+
 static void test_errors_of_the_daemon_have_their_exit_statuses(void **state)
 {
 	static const struct {
@@ -678,6 +694,7 @@ int main(void)
 		CLIENT_TEST(test_a_device_is_denied_by_taking_it_out_of_the_machine),
 		CLIENT_TEST(test_options_that_mean_nothing_are_wrong_usage),
 		CLIENT_TEST(test_a_daemon_is_asked_for_the_very_device_that_is_meant),
+		CLIENT_TEST(test_the_driver_is_told_where_no_attribute_shows_it),
 		CLIENT_TEST(test_errors_of_the_daemon_have_their_exit_statuses),
 		CLIENT_TEST(test_what_a_daemon_says_is_escaped),
 		CLIENT_TEST(test_the_kernels_lock_is_closed_where_the_daemon_may_not),

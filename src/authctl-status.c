@@ -31,7 +31,8 @@ struct Status {
 	const char *version;	/* NULL from here on: the daemon did not say */
 	const char *kernel_mode;
 	const char *policy;
-	bool has_numbers; /* those of the daemon */
+	const char *impairment, *configuration; /* what is wrong with it, for people */
+	bool has_numbers;			/* those of the daemon */
 	int frozen, sealed;
 	uint32_t rules, missing_rules;
 	uint64_t generation, loaded_usec;
@@ -100,6 +101,8 @@ static int on_property(sd_bus_message *m, const char *name, const char *type, vo
 		{"Version", "s", &s->version},
 		{"KernelMode", "s", &s->kernel_mode},
 		{"PolicyState", "s", &s->policy},
+		{"Impairment", "s", &s->impairment},
+		{"Configuration", "s", &s->configuration},
 		{"Frozen", "b", &s->frozen},
 		{"Sealed", "b", &s->sealed},
 		{"PolicyRules", "u", &s->rules},
@@ -272,6 +275,10 @@ static int print_facts(const struct Status *status)
 	struct Table table = {.n_columns = 2};
 
 	add_fact(&table, "Daemon:", describe_daemon(status));
+	if (!isempty(status->impairment))
+		add_fact(&table, "Impaired:", status->impairment);
+	if (!isempty(status->configuration))
+		add_fact(&table, "Misconfigured:", status->configuration);
 	if (status->version)
 		add_fact(&table, "Version:", status->version);
 	add_fact(&table, "Kernel:", explain_mode(status->kernel_mode));
@@ -356,6 +363,10 @@ static int print_status_json(const struct Status *status)
 
 	json_add_string(root, "daemon", status->daemon);
 	json_add_string(root, "version", status->version);
+	json_add_string(root, "impairment",
+			isempty(status->impairment) ? NULL : status->impairment);
+	json_add_string(root, "configuration",
+			isempty(status->configuration) ? NULL : status->configuration);
 	json_add_string(root, "kernel_mode", status->kernel_mode);
 	json_object_object_add(root, "frozen", json_object_new_boolean(status->frozen));
 	json_object_object_add(root, "sealed", json_object_new_boolean(status->sealed));
@@ -370,7 +381,8 @@ static int print_status_json(const struct Status *status)
 static bool is_well(const struct Status *status)
 {
 	return status->has_numbers && streq_or_null(status->policy, POLICY_OK) &&
-	       status->missing_rules == 0;
+	       status->missing_rules == 0 && isempty(status->impairment) &&
+	       isempty(status->configuration);
 }
 
 int verb_status(const struct Options *options, char *const *args)

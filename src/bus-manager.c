@@ -21,6 +21,8 @@
 
 DEFINE_GETTER(kernel_mode, "s")
 DEFINE_GETTER(policy_state, "s")
+DEFINE_GETTER(impairment, "s")
+DEFINE_GETTER(configuration, "s")
 DEFINE_GETTER(frozen, "b")
 DEFINE_GETTER(sealed, "b")
 DEFINE_GETTER(policy_rules, "u")
@@ -182,6 +184,8 @@ static const sd_bus_vtable vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("MissingRules", "u", get_missing_rules, 0,
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Impairment", "s", get_impairment, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Configuration", "s", get_configuration, 0, 0),
 	SD_BUS_PROPERTY("Counts", "a{st}", get_counts, 0, 0),
 	SD_BUS_PROPERTY("Backends", "a(ssss)", get_backends, 0, 0),
 	SD_BUS_METHOD_WITH_ARGS("GetDevice", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", device),

@@ -182,12 +182,15 @@ static void read_manager(void *userdata, struct BusManager *ret)
 					     [POLICY_BUILT_IN] = "refused-built-in",
 					     [POLICY_FORMER] = "refused-former"};
 	struct Manager *m = userdata;
+	const struct ManagerNotes *notes = manager_notes(m);
 	struct Phase phase;
 
 	phase_read(&phase); /* tools set marks, too */
 	*ret = (struct BusManager){
 		.kernel_mode = kernel_mode_to_string(kernel_mode()),
 		.policy_state = states[m->policy_state],
+		.impairment = notes->impairment ? notes->impairment : "",
+		.configuration = notes->configuration ? notes->configuration : "",
 		.frozen = phase.is_frozen,
 		.sealed = phase.is_sealed,
 		.policy_rules = (uint32_t)policy_n_rules(m->policy),

@@ -80,6 +80,8 @@ void manager_read_phase(struct Manager *m);
 
 /* Has the metrics written before long, and the service manager be told. */
 void manager_schedule_metrics(struct Manager *m);
+/* What the caller has to say of itself; never NULL. */
+const struct ManagerNotes *manager_notes(const struct Manager *m);
 void manager_status_changed(struct Manager *m);
 
 /* Frees what is on its way. */

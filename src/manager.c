@@ -150,7 +150,7 @@ int manager_apply(struct Manager *m)
 
 /* --- what others are told --- */
 
-static const struct ManagerNotes *notes_of(const struct Manager *m)
+const struct ManagerNotes *manager_notes(const struct Manager *m)
 {
 	static const struct ManagerNotes none;
 
@@ -159,7 +159,7 @@ static const struct ManagerNotes *notes_of(const struct Manager *m)
 
 static void notify_status(struct Manager *m)
 {
-	const struct ManagerNotes *notes = notes_of(m);
+	const struct ManagerNotes *notes = manager_notes(m);
 
 	check_minimum(m);
 	(void)sd_notifyf(
@@ -196,7 +196,7 @@ static void fill_metrics(const struct Manager *m, struct Metrics *ret)
 		.loads = m->loads,
 		.loaded_usec = m->loaded_usec,
 		.policy_refused = m->options.remark,
-		.impaired = notes_of(m)->impairment,
+		.impaired = manager_notes(m)->impairment,
 		.frozen = m->phase.is_frozen,
 		.sealed = m->phase.is_sealed,
 	};

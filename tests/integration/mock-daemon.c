@@ -57,15 +57,18 @@ static int log_call(sd_bus_message *m)
 static int append_all(sd_bus_message *m)
 {
 	bool is_refused = streq(mode, "refused"), is_degraded = streq(mode, "degraded");
+	const char *impairment = streq(mode, "impaired") ? "CANNOT " MOCK_ESCAPED : "",
+		   *configuration = streq(mode, "misconfigured") ? "configuration REFUSED" : "";
 
 	return sd_bus_message_append(
-		m, "a{sv}", 12, "Version", "s", "9.9", "KernelMode", "s", "enforce", "Frozen", "b",
-		true, "Sealed", "b", false, "PolicyState", "s",
-		is_refused ? "refused-former" : "ok", "PolicyRules", "u", 7U, "PolicyGeneration",
-		"t", UINT64_C(2), "PolicyLoadedUSec", "t", UINT64_C(1700000000000000),
-		"MissingRules", "u", is_degraded ? 1U : 0U, "Counts", "a{st}", 3, "devices",
-		UINT64_C(4), "overflows", UINT64_C(5), MOCK_ESCAPED, UINT64_C(6), "Backends",
-		"a(ssss)", 1, "pci", "kernel", "kernel", "evil\n\x1b[2J", "Later", "(ii)", 1, 2);
+		m, "a{sv}", 14, "Impairment", "s", impairment, "Configuration", "s", configuration,
+		"Version", "s", "9.9", "KernelMode", "s", "enforce", "Frozen", "b", true, "Sealed",
+		"b", false, "PolicyState", "s", is_refused ? "refused-former" : "ok", "PolicyRules",
+		"u", 7U, "PolicyGeneration", "t", UINT64_C(2), "PolicyLoadedUSec", "t",
+		UINT64_C(1700000000000000), "MissingRules", "u", is_degraded ? 1U : 0U, "Counts",
+		"a{st}", 3, "devices", UINT64_C(4), "overflows", UINT64_C(5), MOCK_ESCAPED,
+		UINT64_C(6), "Backends", "a(ssss)", 1, "pci", "kernel", "kernel", "evil\n\x1b[2J",
+		"Later", "(ii)", 1, 2);
 }
 
 static int answer(sd_bus_message *call)

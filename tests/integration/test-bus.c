@@ -972,6 +972,20 @@ static void test_what_cannot_be_done_to_a_device_is_told(void **state)
 	stop(pid);
 }
 
+static void test_a_configuration_that_is_refused_is_told(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	pid_t pid;
+
+	testbed_config(bed, "version: 2\n");
+	pid = testbed_start(bed, authd_main);
+	bus = connect_peer(bed);
+	expect_manager(bus, "Configuration", "configuration REFUSED, the defaults are in force");
+	expect_manager(bus, "Impairment", "");
+	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_FAILURE);
+}
+
 static void test_a_reload_says_whether_the_policy_was_taken(void **state)
 {
 	struct Machine machine = start(state);
@@ -1225,7 +1239,7 @@ static void test_every_method_is_tested_and_all_there_is_is_in_the_manual(void *
 		for_each_name(of_manager, elements[i], expect_in_manual);
 		for_each_name(of_device, elements[i], expect_in_manual);
 	}
-	assert_int_equal(n_seen, 9 + 9 + 11 + 15 + 3);
+	assert_int_equal(n_seen, 9 + 9 + 13 + 15 + 3);
 	end(&machine);
 }
 
@@ -1519,6 +1533,7 @@ int main(void)
 		BUS_TEST(test_after_the_seal_nobody_authorizes),
 		BUS_TEST(test_a_seal_closes_the_kernels_lock),
 		BUS_TEST(test_what_cannot_be_done_to_a_device_is_told),
+		BUS_TEST(test_a_configuration_that_is_refused_is_told),
 		BUS_TEST(test_a_reload_says_whether_the_policy_was_taken),
 		BUS_TEST(test_what_happens_is_told_to_peers),
 		BUS_TEST(test_what_happens_is_told_on_the_system_bus),

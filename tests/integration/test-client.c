@@ -405,6 +405,28 @@ static void test_status_shows_what_the_daemon_says(void **state)
 	stop_mock(pid);
 }
 
+static void test_status_fails_where_something_keeps_the_daemon_from_its_work(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *impaired = NULL, *json = NULL, *misconfigured = NULL;
+	pid_t pid = start_mock(bed, "impaired");
+	struct json_object *root;
+
+	assert_int_equal(run(&impaired, NULL, "status"), EXIT_FAILED);
+	expect_harmless(impaired);
+	expect_in(impaired, "CANNOT evil");
+	assert_int_equal(run(&json, NULL, "status", "--json"), EXIT_FAILED);
+	root = parse(json);
+	expect_in(string_of(root, "impairment"), "CANNOT evil");
+	assert_null(json_object_object_get(root, "configuration"));
+	(void)json_object_put(root);
+	stop_mock(pid);
+	pid = start_mock(bed, "misconfigured");
+	assert_int_equal(run(&misconfigured, NULL, "status"), EXIT_FAILED);
+	expect_in(misconfigured, "configuration REFUSED");
+	stop_mock(pid);
+}
+
 static void test_status_fails_where_the_policy_is_refused_or_lacks_devices(void **state)
 {
 	struct Testbed *bed = *state;
@@ -702,6 +724,7 @@ int main(void)
 		CLIENT_TEST(test_status_of_a_daemon_that_does_not_answer_says_so),
 		CLIENT_TEST(test_status_shows_what_the_daemon_says),
 		CLIENT_TEST(test_status_fails_where_the_policy_is_refused_or_lacks_devices),
+		CLIENT_TEST(test_status_fails_where_something_keeps_the_daemon_from_its_work),
 		CLIENT_TEST(test_decisions_by_hand_are_the_daemons),
 		CLIENT_TEST(test_the_freeze_and_the_seal_bind_what_goes_to_the_daemon),
 		CLIENT_TEST(test_a_reload_tells_whether_the_policy_was_accepted),

@@ -178,17 +178,22 @@ static int save(const struct Target *target, const struct Wish *wish)
 static int set_directly(const struct Target *target, const struct Wish *wish, int error)
 {
 	struct Obstacle obstacle;
-	int status;
+	int status, saved = EXIT_DONE;
 
 	if ((wish->request.authorize && by_hand_is_over(&obstacle)) ||
 	    by_hand_obstacle(target->device, &wish->request, &obstacle)) {
 		log_error("%s: %s", target->safe, obstacle.text);
 		return is_over(obstacle.problem) ? EXIT_REFUSED : EXIT_FAILED;
 	}
+	/* what is gone cannot be written down any more */
+	if (wish->is_permanent && wish->request.remove)
+		saved = save(target, wish);
 	status = write_now(target, wish);
 	if (status == EXIT_DONE)
 		client_tell_direct(error);
-	return status == EXIT_DONE && wish->is_permanent ? save(target, wish) : status;
+	if (wish->is_permanent && !wish->request.remove && status == EXIT_DONE)
+		saved = save(target, wish);
+	return status == EXIT_DONE ? saved : status;
 }
 
 /* Returns an exit status. What takes away is not to fail for a daemon that hangs. */

@@ -18,7 +18,8 @@ struct Hand {
 	hand_done_t done;
 	void *userdata;
 	bool is_permanent;
-	bool is_out;	    /* a worker has it, or will */
+	bool is_to_go; /* out of the machine, once it is written down: what is gone cannot be */
+	bool is_out;   /* a worker has it, or will */
 	bool is_overlapped; /* it was sent out while something else was on its way */
 	struct {
 		int authorized;
@@ -26,7 +27,11 @@ struct Hand {
 		char driver[POLICY_DRIVER_MAX + 1];
 	} former;			    /* how the device was known before */
 	char driver[POLICY_DRIVER_MAX + 1]; /* of the decision */
+	char unsaved[256];		    /* why the removal is not for good; "": it is */
 };
+
+static void decide(struct Manager *m, ino_t ino, const struct HandRequest *request,
+		   const char *unsaved, hand_done_t done, void *userdata);
 
 static void fail(hand_done_t done, void *userdata, enum Problem problem, const char *text)
 {
@@ -176,6 +181,9 @@ static enum Problem problem_of(int error)
 
 /* A decision that is in force and on its way to the disk. */
 struct Unsaved {
+	struct Manager *manager;
+	ino_t ino;
+	bool is_to_go;
 	hand_done_t done;
 	void *userdata;
 	char driver[POLICY_DRIVER_MAX + 1]; /* that is bound */
@@ -189,13 +197,18 @@ static void on_saved(const char *problem, void *userdata)
 	const struct HandResult result = {problem ? PROBLEM_NOT_SAVED : PROBLEM_NONE, safe,
 					  unsaved->driver};
 
-	unsaved->done(&result, unsaved->userdata);
+	/* at the end of the manager nobody takes it out any more */
+	if (unsaved->is_to_go && unsaved->manager->pool)
+		decide(unsaved->manager, unsaved->ino, &(struct HandRequest){.remove = true},
+		       problem, unsaved->done, unsaved->userdata);
+	else
+		unsaved->done(&result, unsaved->userdata);
 	free(unsaved);
 }
 
 /* The answer comes when it is written. */
 static void make_permanent(struct Manager *m, const struct Device *device,
-			   const struct Decision *decision, bool has_driver,
+			   const struct Decision *decision, bool has_driver, bool is_to_go,
 			   const struct HandResult *result, hand_done_t done, void *userdata)
 {
 	struct Unsaved *unsaved = calloc(1, sizeof(*unsaved));
@@ -204,11 +217,14 @@ static void make_permanent(struct Manager *m, const struct Device *device,
 		fail(done, userdata, PROBLEM_NOT_SAVED, strerror(ENOMEM));
 		return;
 	}
+	unsaved->manager = m;
+	unsaved->ino = device->ino;
+	unsaved->is_to_go = is_to_go;
 	unsaved->done = done;
 	unsaved->userdata = userdata;
 	(void)snprintf(unsaved->driver, sizeof(unsaved->driver), "%s", result->driver);
-	manager_save(m, device, decision->action, has_driver ? decision->driver : NULL, on_saved,
-		     unsaved);
+	manager_save(m, device, is_to_go ? ACTION_REMOVE : decision->action,
+		     has_driver ? decision->driver : NULL, on_saved, unsaved);
 }
 
 static void finish(struct Pending *pending, const struct EnforceReply *reply,
@@ -221,16 +237,21 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 	void *userdata = hand->userdata;
 	struct HandResult result = {.problem = problem_of(reply->error), .driver = reply->driver};
 	_cleanup_device_ struct Device *device = NULL;
-	bool is_to_last = reply->error == 0 && hand->is_permanent,
+	bool is_to_last = reply->error == 0 && hand->is_permanent, is_to_go = hand->is_to_go,
 	     has_driver = pending->request.set_driver;
 	struct Decision decision = pending->decision;
-	char driver[POLICY_DRIVER_MAX + 1];
+	char driver[POLICY_DRIVER_MAX + 1], unsaved[sizeof(hand->unsaved)];
 
 	/* the decision's own goes with what was on its way */
 	(void)snprintf(driver, sizeof(driver), "%s", decision.driver ? decision.driver : "");
+	(void)snprintf(unsaved, sizeof(unsaved), "%s", hand->unsaved);
 	decision.driver = driver;
-	if (reply->error < 0)
+	if (reply->error < 0) {
 		result.text = enforce_explain(reply->step, reply->error);
+	} else if (*unsaved) {
+		result.problem = PROBLEM_NOT_SAVED;
+		result.text = unsaved;
+	}
 	if (obstacle) {
 		result.problem = obstacle->problem;
 		result.text = obstacle->text;
@@ -245,7 +266,7 @@ static void finish(struct Pending *pending, const struct EnforceReply *reply,
 	device = TAKE_PTR(pending->device);
 	pending_free(pending);
 	if (is_to_last)
-		make_permanent(m, device, &decision, has_driver, &result, done, userdata);
+		make_permanent(m, device, &decision, has_driver, is_to_go, &result, done, userdata);
 	else
 		done(&result, userdata);
 	manager_go_on(m, device);
@@ -362,6 +383,7 @@ static struct Pending *pending_of(struct Manager *m, const struct HandRequest *r
 {
 	struct Pending *pending = pending_new(m);
 	struct Hand *hand = calloc(1, sizeof(*hand));
+	struct HandRequest first = *request;
 
 	if (!pending || !hand) {
 		pending_free(pending);
@@ -370,16 +392,20 @@ static struct Pending *pending_of(struct Manager *m, const struct HandRequest *r
 	}
 	pending->hand = hand;
 	hand->is_permanent = request->permanent;
+	hand->is_to_go = request->permanent && request->remove;
+	if (hand->is_to_go)
+		first.remove = false;
 	if (request->driver)
 		(void)snprintf(hand->driver, sizeof(hand->driver), "%s", request->driver);
-	pending->request = request_of(*device, request);
-	pending->decision = decision_of(request, hand->driver);
+	pending->request = request_of(*device, &first);
+	pending->decision = decision_of(&first, hand->driver);
 	pending_take(pending, device, dirfd);
 	return pending;
 }
 
-void manager_decide_by_hand(struct Manager *m, ino_t ino, const struct HandRequest *request,
-			    hand_done_t done, void *userdata)
+/* @unsaved: why what the request was part of is not for good, or NULL. */
+static void decide(struct Manager *m, ino_t ino, const struct HandRequest *request,
+		   const char *unsaved, hand_done_t done, void *userdata)
 {
 	struct Known *known = registry_find_ino(&m->registry, ino);
 	_cleanup_device_ struct Device *device = NULL;
@@ -405,10 +431,18 @@ void manager_decide_by_hand(struct Manager *m, ino_t ino, const struct HandReque
 	}
 	pending->hand->done = done;
 	pending->hand->userdata = userdata;
+	(void)snprintf(pending->hand->unsaved, sizeof(pending->hand->unsaved), "%s",
+		       unsaved ? unsaved : "");
 	supersede(m, pending, known);
 	note_intention(m, pending->hand, known);
 	if (!pending->request.authorize || !earlier_writer(pending))
 		send_out(pending);
+}
+
+void manager_decide_by_hand(struct Manager *m, ino_t ino, const struct HandRequest *request,
+			    hand_done_t done, void *userdata)
+{
+	decide(m, ino, request, NULL, done, userdata);
 }
 
 /* --- the ends of a boot --- */

@@ -588,7 +588,7 @@ void manager_free(struct Manager *m)
 {
 	if (!m)
 		return;
-	worker_pool_free(m->pool);
+	worker_pool_free(TAKE_PTR(m->pool));
 	manager_drop_pending(m);
 	path_queue_done(&m->waiting);
 	manager_drop_questions(m);

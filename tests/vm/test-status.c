@@ -255,6 +255,22 @@ static void test_a_permanent_decision_is_the_policys_from_then_on(void **state)
 	free(device);
 }
 
+static void test_a_permanent_removal_is_written_down_before_the_device_goes(void **state)
+{
+	struct vm *vm = up(state, "patched", "dev_auth=enforce");
+	char *device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+
+	vm_expect(vm, 0, BY_HAND("deny --remove --permanent %s"), device);
+	vm_expect(vm, 0, "[ ! -e %s ] && grep -q 'action: remove' " PERMANENT, device);
+	vm_expect(vm, 0, "echo 1 > /sys/bus/pci/rescan");
+	vm_expect_soon(vm, "[ ! -e %s ]", device);
+	vm_expect(vm, 0, "systemctl stop tdx-authd.socket tdx-authd && rm " PERMANENT);
+	vm_expect(vm, 0, "echo 1 > /sys/bus/pci/rescan && [ -e %s ]", device);
+	vm_expect(vm, 0, "tdx-authctl deny --remove --permanent %s", device);
+	vm_expect(vm, 0, "[ ! -e %s ] && grep -q 'action: remove' " PERMANENT, device);
+	free(device);
+}
+
 static void test_a_decision_that_cannot_be_saved_is_in_force_and_said_so(void **state)
 {
 	struct vm *vm = up(state, "patched", "dev_auth=enforce");
@@ -281,6 +297,7 @@ int main(void)
 		vm_test(test_the_freeze_and_the_seal_of_the_daemon_bind_the_tool),
 		vm_test(test_others_than_root_do_what_polkit_lets_them),
 		vm_test(test_a_permanent_decision_is_the_policys_from_then_on),
+		vm_test(test_a_permanent_removal_is_written_down_before_the_device_goes),
 		vm_test(test_a_decision_that_cannot_be_saved_is_in_force_and_said_so),
 	};
 

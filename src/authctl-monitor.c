@@ -133,6 +133,8 @@ static int on_device(struct Monitor *monitor, sd_bus_message *m, const char *eve
 	return 0;
 }
 
+#define LOADED_KEY "loaded_usec"
+
 /* The properties of the manager that change and are told of, and where the JSON of status has
  * them. */
 static const struct Property {
@@ -143,7 +145,7 @@ static const struct Property {
 	{"PolicyState", "s", "policy", "state"},
 	{"PolicyRules", "u", "policy", "rules"},
 	{"PolicyGeneration", "t", "policy", "generation"},
-	{"PolicyLoadedUSec", "t", "policy", "loaded_usec"},
+	{"PolicyLoadedUSec", "t", "policy", LOADED_KEY},
 	{"MissingRules", "u", "policy", "missing_rules"},
 };
 
@@ -216,6 +218,21 @@ static const char *value_text(struct json_object *value)
 	return json_object_get_string(value);
 }
 
+/* As text has it, which is for people. */
+static void print_change(struct Monitor *monitor, const struct Property *property,
+			 struct json_object *value)
+{
+	char when[TIME_TEXT_MAX];
+
+	if (streq(property->key, LOADED_KEY)) {
+		time_text(json_object_get_uint64(value), when);
+		print_text(monitor, "policy loaded: %s", when);
+		return;
+	}
+	print_text(monitor, "%s%s%s: %s", property->group ? property->group : "",
+		   property->group ? " " : "", property->key, value_text(value));
+}
+
 static void print_changes(struct Monitor *monitor, struct json_object *object)
 {
 	for (size_t i = 0; i < ELEMENTSOF(properties); i++) {
@@ -225,8 +242,7 @@ static void print_changes(struct Monitor *monitor, struct json_object *object)
 		struct json_object *value = json_object_object_get(group, p->key);
 
 		if (value)
-			print_text(monitor, "%s%s%s: %s", p->group ? p->group : "",
-				   p->group ? " " : "", p->key, value_text(value));
+			print_change(monitor, p, value);
 	}
 	(void)json_object_put(object);
 }

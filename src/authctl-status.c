@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <inttypes.h>
-#include <time.h>
 
 #include "authctl.h"
 #include "client.h"
@@ -228,12 +227,9 @@ static const char *explain_policy(const char *state)
 
 static void add_policy(struct Table *table, const struct Status *status)
 {
-	time_t seconds = (time_t)(status->loaded_usec / 1000000);
-	char when[64] = "?", text[FACT_MAX];
-	struct tm local;
+	char when[TIME_TEXT_MAX], text[FACT_MAX];
 
-	if (localtime_r(&seconds, &local))
-		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %Z", &local);
+	time_text(status->loaded_usec, when);
 	(void)snprintf(text, sizeof(text),
 		       "%s%" PRIu32 " rule%s, loaded %s, %" PRIu64 " load%s since the start",
 		       explain_policy(status->policy), status->rules, status->rules == 1 ? "" : "s",

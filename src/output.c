@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "escape.h"
 
@@ -75,6 +76,16 @@ int table_print(struct Table *table)
 	}
 	table_free(table);
 	return r;
+}
+
+void time_text(uint64_t usec, char ret[static TIME_TEXT_MAX])
+{
+	time_t seconds = (time_t)(usec / 1000000);
+	struct tm local;
+
+	if (!localtime_r(&seconds, &local) ||
+	    strftime(ret, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
+		(void)snprintf(ret, TIME_TEXT_MAX, "?");
 }
 
 void json_add_string(struct json_object *object, const char *key, const char *value)

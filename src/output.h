@@ -3,6 +3,7 @@
 
 #include <json-c/json.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util.h"
 
@@ -26,6 +27,11 @@ void table_add_word(struct Table *table, const char *text);
 int table_print(struct Table *table);
 /* Frees a table that is not to be printed. */
 void table_free(struct Table *table);
+
+#define TIME_TEXT_MAX 64
+
+/* A time in microseconds since 1970, as people of this machine read it. */
+void time_text(uint64_t usec, char ret[static TIME_TEXT_MAX]);
 
 /* Adds a string that may come from a device; NULL becomes null. Out of memory is fatal to the
  * process, as in json-c itself. */

@@ -114,10 +114,10 @@ static void emit(sd_bus *bus)
 				 "/sys/devices/pci0000:00/x", "vanished", "", "", "",
 				 "/sys/devices/pci0000:00/x: vanished");
 	(void)sd_bus_emit_signal(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "Decided", "i", 7);
-	(void)sd_bus_emit_signal(bus, BUS_PATH, "org.freedesktop.DBus.Properties",
-				 "PropertiesChanged", "sa{sv}as", BUS_MANAGER_INTERFACE, 3,
-				 "Frozen", "b", true, "PolicyState", "s", "refused-former", "Later",
-				 "(ii)", 1, 2, 0);
+	(void)sd_bus_emit_signal(
+		bus, BUS_PATH, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as",
+		BUS_MANAGER_INTERFACE, 4, "Frozen", "b", true, "PolicyState", "s", "refused-former",
+		"PolicyLoadedUSec", "t", UINT64_C(1700000000000000), "Later", "(ii)", 1, 2, 0);
 	(void)sd_bus_flush(bus);
 }
 

@@ -592,7 +592,8 @@ static void test_monitor_prints_a_line_each_and_nothing_a_device_began(void **st
 			      "usb:" MOCK_ESCAPED " refused (a.yaml:r)\n"
 			      "removed usb:" MOCK_ESCAPED "\n");
 	testbed_wait_log(bed, "cannot make out a signal of the daemon's");
-	testbed_wait_log(bed, "frozen: yes\npolicy state: refused-former\n");
+	testbed_wait_log(bed, "frozen: yes\npolicy state: refused-former\n"
+			      "policy loaded: 2023-11-1");
 	log = testbed_log(bed);
 	expect_harmless(log);
 	assert_int_equal(testbed_stop(tool, SIGINT), EXIT_DONE);

@@ -1496,7 +1496,6 @@ static void test_what_is_permanent_is_written_down_or_said_not_to_be(void **stat
 		       "a{sv}", 1, "permanent", "b", 1);
 	expect_attr(machine.bed, machine.mouse, "authorized", "1");
 	expect_permanent("usb", false);
-	expect_safe_problem(machine.bed, bus, nic);
 	umockdev_testbed_set_attribute(machine.bed->umockdev, machine.nic, "remove", "");
 	umockdev_testbed_set_attribute(machine.bed->umockdev, machine.mouse, "remove", "");
 	bus_do(bus, nic, BUS_DEVICE_INTERFACE, "Deny", "a{sv}", 2, "permanent", "b", 1, "remove",
@@ -1506,6 +1505,7 @@ static void test_what_is_permanent_is_written_down_or_said_not_to_be(void **stat
 	bus_call_fails(bus, BUS_ERROR("NotSaved"), mouse, BUS_DEVICE_INTERFACE, "Deny", "a{sv}", 2,
 		       "permanent", "b", 1, "remove", "b", 1);
 	testbed_wait_attr(machine.bed, machine.mouse, "remove", "1");
+	expect_safe_problem(machine.bed, bus, nic);
 	bus_do(bus, BUS_PATH, BUS_MANAGER_INTERFACE, "Freeze", NULL);
 	bus_call_fails(bus, BUS_ERROR("Frozen"), disk, BUS_DEVICE_INTERFACE, "Deny", "a{sv}", 1,
 		       "permanent", "b", 1);

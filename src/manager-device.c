@@ -267,6 +267,22 @@ static void note_written(struct Manager *m, struct Known *known, bool is_written
 	state_flush(&m->state, &m->registry);
 }
 
+void manager_take_back(struct Manager *m)
+{
+	struct Pending *pending = m->first_pending, *next;
+
+	for (; pending; pending = next) {
+		const struct Device *device = pending->device;
+
+		next = pending->next;
+		if (pending->hand || pending->readings.n > 0 || pending->policy == m->policy ||
+		    is_refusal(&pending->request) || !worker_pool_cancel(m->pool, pending))
+			continue;
+		note_written(m, find_exactly(m, device->syspath, device->dev, device->ino), false);
+		pending_free(pending);
+	}
+}
+
 /* Sends the request on its way; the device and the descriptor go with it. */
 static int enforce(struct Manager *m, struct Device **device, const struct Decision *decision,
 		   const struct EnforceRequest *request, int *dirfd)

@@ -69,6 +69,7 @@ static void note_acceptance(struct Manager *m)
 	log_record(LOG_INFO, MESSAGE_ID_POLICY_LOADED, NULL, 0,
 		   "policy loaded: %zu rule%s; every device is decided over anew", n,
 		   n == 1 ? "" : "s");
+	manager_take_back(m);
 	(void)manager_scan(m);
 	manager_bus_policy_changed(m);
 }

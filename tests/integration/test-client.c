@@ -608,8 +608,10 @@ static struct json_object *event_in(const char *log, const char *event)
 
 	assert_true(asprintf(&start, "{\"event\":\"%s\"", event) >= 0);
 	found = strstr(log, start);
-	if (!found)
+	if (!found) {
 		fail_msg("no event \"%s\" in:\n%s", event, log);
+		return NULL;
+	}
 	line = strndup(found, strcspn(found, "\n"));
 	return parse(line);
 }

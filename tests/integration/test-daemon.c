@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -975,6 +977,115 @@ static int impatient_daemon(int argc, char **argv)
 	return run_daemon(argv[2], 1000000, never_execute); /* of which a start lasts three */
 }
 
+#define GIVEN "given" /* a file of the devices that drivers were given */
+#define WAITING 2     /* devices for which there is no worker any more */
+
+/* A host that keeps each probe waiting until there is a file "go". */
+static void execute_when_told(int dirfd, const struct EnforceRequest *request,
+			      struct EnforceReply *ret)
+{
+	_cleanup_free_ char *go = runtime_path("go"), *given = runtime_path(GIVEN), *link = NULL;
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd;
+
+	if (request->authorize) {
+		fd = open(given, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+		assert_true(asprintf(&link, "/proc/self/fd/%d", dirfd) > 0);
+		n = readlink(link, path, sizeof(path) - 1);
+		path[n++] = '\n';
+		assert_int_equal(write(fd, path, (size_t)n), n);
+		(void)close(fd);
+		while (access(go, F_OK) < 0)
+			(void)usleep(1000);
+	}
+	enforce_execute(dirfd, request, ret);
+}
+
+static const char *policy_to_load;
+
+static int load_policy(struct Policy **ret, void *userdata)
+{
+	return policy_load(policy_to_load, ret);
+}
+
+static void ignore_policy(const struct Policy *policy, void *userdata)
+{
+}
+
+static int daemon_of_a_stalling_host(int argc, char **argv)
+{
+	_cleanup_manager_ struct Manager *manager = NULL;
+	struct ManagerOptions options = manager_defaults;
+	struct Policy *policy;
+
+	assert_true(argc >= 3);
+	log_open("daemon", false);
+	policy_to_load = argv[2];
+	options.deadline_usec = 600 * UINT64_C(1000000);
+	options.execute = execute_when_told;
+	options.load = load_policy;
+	options.loaded = ignore_policy;
+	return policy_load(argv[2], &policy) < 0 || manager_new(policy, &options, &manager) < 0 ||
+	       manager_run(manager) < 0;
+}
+
+/* How often @what is in the file. */
+static unsigned count_in(struct Testbed *bed, const char *name, const char *what)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	unsigned n = 0;
+
+	assert_true(asprintf(&path, "%s/%s", bed->runtime_dir, name) > 0);
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return 0;
+	for (const char *p = text; (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+static void wait_for_given(struct Testbed *bed, unsigned n)
+{
+	for (int i = 0; i < 3000 && count_in(bed, GIVEN, "\n") < n; i++)
+		(void)usleep(10000);
+	assert_int_equal(count_in(bed, GIVEN, "\n"), n);
+}
+
+/* As many probes as there may be at once hang: what waits behind them is decided over anew. */
+static void test_what_a_former_policy_gives_and_no_worker_has_is_taken_back(void **state)
+{
+	struct Testbed *bed = *state;
+	char *nics[WORKERS_AUTHORIZING_MAX + WAITING];
+	_cleanup_free_ char *go = NULL;
+	pid_t pid;
+
+	for (unsigned i = 0; i < ELEMENTSOF(nics); i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "0000:00:%02x.0", i);
+		nics[i] = testbed_add_pci(bed, name, 0x8086, 0x10d3);
+	}
+	testbed_policy(bed, allow_nic);
+	pid = testbed_start_at_once(bed, daemon_of_a_stalling_host);
+	wait_for_given(bed, WORKERS_AUTHORIZING_MAX);
+	reload(bed, pid, "version: 1\ndefaults: { pci: deny }\n");
+	testbed_wait_log(bed, "policy loaded");
+	assert_true(asprintf(&go, "%s/go", bed->runtime_dir) > 0);
+	(void)close(open(go, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+	for (unsigned i = 0; i < WORKERS_AUTHORIZING_MAX; i++) {
+		_cleanup_free_ char *line = NULL;
+
+		assert_true(asprintf(&line, "%s refused", strrchr(nics[i], '/') + 1) > 0);
+		testbed_wait_log(bed, line);
+	}
+	for (unsigned i = 0; i < ELEMENTSOF(nics); i++) {
+		expect_attr(bed, nics[i], "authorized", "0");
+		free(nics[i]);
+	}
+	assert_int_equal(count_in(bed, GIVEN, "\n"), WORKERS_AUTHORIZING_MAX);
+	(void)testbed_stop(pid, SIGKILL);
+}
+
 /* A kernel that refuses the first device only after another one: a bridge, say, in front of it. */
 static void execute_second_first(int dirfd, const struct EnforceRequest *request,
 				 struct EnforceReply *ret)
@@ -1135,6 +1246,7 @@ int main(void)
 		DAEMON_TEST(test_a_device_that_could_not_be_refused_is_tried_after_another),
 		DAEMON_TEST(test_a_decision_by_hand_outlives_a_device_that_cannot_be_read),
 		DAEMON_TEST(test_devices_that_keep_workers_waiting_do_not_keep_it_from_starting),
+		DAEMON_TEST(test_what_a_former_policy_gives_and_no_worker_has_is_taken_back),
 		DAEMON_TEST(test_the_kernels_default_gives_back_what_the_policy_took),
 		DAEMON_TEST(test_stopping_changes_no_device),
 		DAEMON_TEST(test_a_bad_policy_authorizes_nothing_and_fails),

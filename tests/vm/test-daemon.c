@@ -282,7 +282,7 @@ static void test_killed_daemon_comes_back_and_changes_nothing(void **state)
 
 static void test_kills_at_any_moment_lose_and_loosen_nothing(void **state)
 {
-	int rounds = isempty(getenv("TDX_AUTH_LONG")) ? 40 : 200;
+	int rounds = isempty(getenv("TDX_AUTH_LONG")) ? 25 : 200;
 	struct vm *vm = up(state, ALLOW_NIC);
 	char *nics[BUSY_NICS];
 

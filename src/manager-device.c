@@ -402,7 +402,7 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 	}
 	switch (what) {
 	case PLAN_NOTHING:
-		record_unchanged(*device, &decision);
+		record_unchanged(*device, &decision, is_new && known->is_hot);
 		m->counts.unchanged++;
 		return 0;
 	case PLAN_UNSUPPORTED:

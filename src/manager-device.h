@@ -72,8 +72,8 @@ bool manager_is_there(const struct Known *known);
  * -ENODEV where it is gone; another negative errno. */
 int manager_open(const struct Known *known, int *ret_dirfd, struct Device **ret);
 
-/* Takes back what a former policy gives and no worker has begun: the device is to be decided over by
- * the one that is in force. */
+/* Takes back what a former policy gives and no worker has begun: the device is to be decided over
+ * by the one that is in force. */
 void manager_take_back(struct Manager *m);
 
 /* Looks at every device that is there. Returns 0 or a negative errno after the log told why. */

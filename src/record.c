@@ -128,9 +128,12 @@ void record_outcome(const struct Device *device, const struct Decision *decision
 	}
 }
 
-void record_unchanged(const struct Device *device, const struct Decision *decision)
+void record_unchanged(const struct Device *device, const struct Decision *decision, bool is_news)
 {
-	record(LOG_DEBUG, MESSAGE_ID_DECISION, "unchanged", device, decision, "stays as it is");
+	bool is_refused = device->authorized == 0;
+
+	record(is_news && is_refused ? LOG_INFO : LOG_DEBUG, MESSAGE_ID_DECISION, "unchanged",
+	       device, decision, is_refused ? "stays refused" : "stays as it is");
 }
 
 void record_waiting(const struct Device *device, const struct Decision *decision,

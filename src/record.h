@@ -24,7 +24,8 @@ void record_on_record(void (*callback)(const struct Record *record, void *userda
 
 void record_outcome(const struct Device *device, const struct Decision *decision,
 		    const struct EnforceRequest *request, const struct EnforceReply *reply);
-void record_unchanged(const struct Device *device, const struct Decision *decision);
+/* @is_news: the device was just plugged; that it stays refused is told then. */
+void record_unchanged(const struct Device *device, const struct Decision *decision, bool is_news);
 void record_waiting(const struct Device *device, const struct Decision *decision,
 		    const char *parent);
 void record_kept(const struct Device *device, const struct Decision *decision);

@@ -141,10 +141,10 @@ static void test_a_reload_reads_the_configuration_again(void **state)
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x100e);
 	pid_t pid = start(bed);
 
-	testbed_expect_not_logged(bed, "stays as it is");
+	testbed_expect_not_logged(bed, "stays refused");
 	testbed_config(bed, "version: 1\naudit: no\nlog-level: debug\nworkers: 2\n");
 	(void)kill(pid, SIGHUP);
-	testbed_wait_log(bed, "pci:0000:00:01.0 stays as it is");
+	testbed_wait_log(bed, "pci:0000:00:01.0 stays refused");
 	testbed_wait_log(bed, "takes a restart of tdx-authd");
 	testbed_config(bed, "version: 2\n");
 	(void)kill(pid, SIGHUP);
@@ -423,6 +423,21 @@ static void test_a_device_behind_a_refused_one_waits_for_it(void **state)
 	umockdev_testbed_set_attribute(bed->umockdev, port, "authorized", "1\n");
 	testbed_uevent(bed, port, "change");
 	testbed_wait_attr(bed, nic, "authorized", "1");
+	stop(pid);
+}
+
+/* The case that a firewall is there for. */
+static void test_a_device_that_is_plugged_and_stays_refused_is_told_of(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *cold = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x100e);
+	_cleanup_free_ char *hot = NULL;
+	pid_t pid = start(bed);
+
+	hot = testbed_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e);
+	testbed_uevent(bed, hot, "add");
+	testbed_wait_log(bed, "pci:0000:00:02.0 stays refused");
+	testbed_expect_not_logged(bed, "pci:0000:00:01.0 stays");
 	stop(pid);
 }
 
@@ -1219,6 +1234,7 @@ int main(void)
 		DAEMON_TEST(test_what_usbcore_would_have_given_is_given_where_no_rule_fits),
 		DAEMON_TEST(test_a_root_hub_that_gave_nothing_gives_nothing),
 		DAEMON_TEST(test_a_device_behind_a_refused_one_waits_for_it),
+		DAEMON_TEST(test_a_device_that_is_plugged_and_stays_refused_is_told_of),
 		DAEMON_TEST(test_a_device_behind_one_that_is_given_comes_after_it),
 		DAEMON_TEST(test_a_device_plugged_again_is_decided_over_anew),
 		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),

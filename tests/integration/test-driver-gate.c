@@ -490,11 +490,11 @@ static void test_an_override_that_keeps_readers_waiting_delays_no_other_device(v
 
 	testbed_policy(bed, DENY_ALL);
 	pid = testbed_start(bed, authd_main);
+	(void)kill(pid, SIGSTOP); /* or it would have read it before */
 	slow = core_add_pci(bed, NIC, 0x8086, 0x100e, "e1000");
 	fd = testbed_make_slow(bed, slow, "driver_override");
 	other = core_add_pci(bed, "0000:00:02.0", 0x8086, 0x100e, "e1000");
-	testbed_uevent(bed, slow, "add");
-	testbed_uevent(bed, other, "add");
+	(void)kill(pid, SIGCONT);
 	testbed_wait_attr(bed, other, "driver_override", REFUSED);
 	testbed_expect_not_logged(bed, "pci:" NIC);
 	(void)close(fd);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -79,17 +80,58 @@ static struct Device *read_device(const char *syspath)
 	return device;
 }
 
+#define UNSAID "-" /* of a driver */
+#define FULL "full"
+
+/* In a program of its own, as it forks, and umockdev has threads: "set SYSPATH DEV INO ACTION
+ * DRIVER ROOT FULL". Prints the result and the problem. */
+static int set_program(int argc, char **argv)
+{
+	struct Device device = {.syspath = argv[1],
+				.dev = strtoull(argv[2], NULL, 10),
+				.ino = strtoull(argv[3], NULL, 10)};
+	const struct PermanentWish wish = {&device, action_from_string(argv[4]),
+					   streq(argv[5], UNSAID) ? NULL : argv[5], argv[6]};
+	_cleanup_free_ char *problem = NULL;
+	struct rlimit limit, none;
+	int r;
+
+	assert_int_equal(argc, 8);
+	log_set_max_priority(LOG_EMERG); /* what is refused is logged, too */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	none = (struct rlimit){streq(argv[7], FULL) ? 0 : limit.rlim_cur, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	r = permanent_set(&wish, &problem);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	(void)printf("%d %s", r, problem ? problem : "");
+	return EXIT_SUCCESS;
+}
+
+static int set_as(const struct Device *device, enum Action action, const char *driver,
+		  const char *system, const char *full, const char *problem)
+{
+	_cleanup_free_ char *out = NULL;
+	char dev[32], ino[32];
+	int r;
+
+	(void)snprintf(dev, sizeof(dev), "%llu", (unsigned long long)device->dev);
+	(void)snprintf(ino, sizeof(ino), "%llu", (unsigned long long)device->ino);
+	assert_int_equal(testbed_run(set_program, &out, NULL, "set", device->syspath, dev, ino,
+				     action_to_string(action), driver ? driver : UNSAID, system,
+				     full, NULL),
+			 EXIT_SUCCESS);
+	r = atoi(out);
+	if (problem ? !strstr(out, problem) : r != 0)
+		fail_msg("%s: %s", device->syspath, out);
+	return r;
+}
+
 static int set(const char *syspath, enum Action action, const char *driver, const char *problem)
 {
 	_cleanup_device_ struct Device *device = read_device(syspath);
-	const struct PermanentWish wish = {device, action, driver, root};
-	_cleanup_free_ char *text = NULL;
-	int r = permanent_set(&wish, &text);
 
-	assert_non_null(text);
-	if (problem ? !strstr(text, problem) : r != 0)
-		fail_msg("%s: %d, \"%s\"", syspath, r, text);
-	return r;
+	return set_as(device, action, driver, root, "", problem);
 }
 
 /* By the files as they are now, for a device on its own. */
@@ -222,12 +264,9 @@ static void test_what_is_in_memory_is_no_place_for_it(void **state)
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	_cleanup_device_ struct Device *device = read_device(nic);
 	char memory[] = "/dev/shm/permanent-XXXXXX";
-	const struct PermanentWish wish = {device, ACTION_DENY, NULL, memory};
-	_cleanup_free_ char *problem = NULL;
 
 	assert_non_null(mkdtemp(memory));
-	assert_int_equal(permanent_set(&wish, &problem), -EROFS);
-	assert_non_null(strstr(problem, "in memory"));
+	assert_int_equal(set_as(device, ACTION_DENY, NULL, memory, "", "in memory"), -EROFS);
 	(void)nftw(memory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -241,26 +280,35 @@ static void test_nothing_is_written_after_the_freeze(void **state)
 	assert_null(read_file(OURS));
 }
 
+struct Freezer {
+	int fd, result;
+};
+
+static void *freeze_later(void *userdata)
+{
+	struct Freezer *freezer = userdata;
+
+	(void)usleep(500000);
+	freezer->result = phase_freeze(1);
+	(void)close(freezer->fd);
+	return NULL;
+}
+
 /* Looking at what the machine runs on lasts for as long as a host likes. */
 static void test_a_freeze_while_it_is_looked_at_counts(void **state)
 {
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
-	pid_t pid;
-	int fd;
+	struct Freezer freezer = {-1, -1};
+	pthread_t thread;
 
 	testbed_add_file(bed, "/sys/class/tty/console/active", "tty0\n");
-	fd = testbed_make_slow(bed, "/sys/class/tty/console", "active");
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) { /* whose end of it closes with it */
-		(void)usleep(500000);
-		_exit(phase_freeze(1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
-	}
-	(void)close(fd);
+	freezer.fd = testbed_make_slow(bed, "/sys/class/tty/console", "active");
+	assert_int_equal(pthread_create(&thread, NULL, freeze_later, &freezer), 0);
 	assert_int_equal(set(nic, ACTION_DENY, NULL, "after the freeze"), -EPERM);
 	assert_null(read_file(OURS));
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(freezer.result, 0);
 }
 
 /* As anybody can who may read it. */
@@ -282,12 +330,10 @@ static void test_another_device_at_the_path_is_not_decided_over(void **state)
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	_cleanup_device_ struct Device *device = read_device(nic);
-	const struct PermanentWish wish = {device, ACTION_DENY, NULL, root};
-	_cleanup_free_ char *problem = NULL;
 
 	umockdev_testbed_remove_device(bed->umockdev, nic);
 	free(testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3));
-	assert_int_equal(permanent_set(&wish, &problem), -ENODEV);
+	assert_int_equal(set_as(device, ACTION_DENY, NULL, root, "", "gone"), -ENODEV);
 	assert_null(read_file(OURS));
 }
 
@@ -296,16 +342,11 @@ static void test_a_file_that_cannot_be_written_leaves_the_former(void **state)
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
 	_cleanup_free_ char *before = NULL, *after = NULL;
-	struct rlimit limit, none = {0};
+	_cleanup_device_ struct Device *device = read_device(nic);
 
 	assert_int_equal(set(nic, ACTION_ALLOW, "e1000e", NULL), 0);
 	before = read_file(OURS);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	(void)signal(SIGXFSZ, SIG_IGN);
-	none.rlim_max = limit.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	assert_int_equal(set(nic, ACTION_DENY, NULL, "File too large"), -EFBIG);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(set_as(device, ACTION_DENY, NULL, root, FULL, "File too large"), -EFBIG);
 	after = read_file(OURS);
 	assert_string_equal(before, after);
 }

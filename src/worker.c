@@ -512,7 +512,8 @@ int worker_pool_new(sd_event *event, unsigned n, uint64_t deadline_usec, worker_
 	pool->n_warm = n;
 	pool->deadline_usec = deadline_usec;
 	pool->execute = execute;
-	r = sd_event_add_time(event, &pool->patience, CLOCK_MONOTONIC, UINT64_MAX, 0, on_patience,
+	/* 0 would let it be late by a quarter of a second: sd_event_add_time(3) */
+	r = sd_event_add_time(event, &pool->patience, CLOCK_MONOTONIC, UINT64_MAX, 1, on_patience,
 			      pool);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(pool->patience, SD_EVENT_OFF);

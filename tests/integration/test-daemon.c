@@ -1159,10 +1159,11 @@ static void test_devices_that_keep_workers_waiting_do_not_keep_it_from_starting(
 	struct Testbed *bed = *state;
 	pid_t pid;
 
-	for (int i = 0; i < 20; i++) {
+	/* more than as many as may hang at once, for each of the deadlines that a start lasts */
+	for (int i = 0; i < 4 * WORKERS_AUTHORIZING_MAX; i++) {
 		char name[16];
 
-		(void)snprintf(name, sizeof(name), "0000:00:%02x.0", i);
+		(void)snprintf(name, sizeof(name), "0000:%02x:00.0", i);
 		free(testbed_add_pci(bed, name, 0x8086, 0x10d3));
 	}
 	testbed_policy(bed, allow_nic);

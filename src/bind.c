@@ -42,15 +42,16 @@ static bool is_same(int a, int b)
 static int write_name(const struct BindTarget *target, int fd, int *ret_other)
 {
 	_cleanup_close_ int before = open_by_name(target), after = -1;
-	int r = 0;
+	int r;
 
 	if (before < 0 || !is_same(before, target->dirfd))
 		return -ENODEV;
 	/* whether it has a driver now shows in the device; EINVAL: drivers_probe_store() */
-	if (write(fd, target->name, strlen(target->name)) < 0)
-		r = errno == ENODEV || errno == EAGAIN || errno == EINVAL ? -EAGAIN
-		    : errno == EACCES					  ? -EACCES
-									  : 0;
+	r = sysfs_write_fd(fd, target->name);
+	if (r == -ENODEV || r == -EINVAL)
+		r = -EAGAIN;
+	else if (r != -EAGAIN && r != -EACCES)
+		r = 0;
 	after = open_by_name(target);
 	if (after < 0) /* gone, and maybe before the write */
 		return 0;

@@ -279,7 +279,6 @@ static void on_done(const struct EnforceReply *reply, void *userdata)
 	struct Pending *pending = userdata;
 	struct Hand *hand = pending->hand;
 	bool is_to_be_repeated = reply->error == -ESHUTDOWN && pending->attempts < MAX_ATTEMPTS;
-
 	struct Obstacle obstacle;
 	bool is_too_late = reply->error == -EKEYREJECTED && by_hand_is_over(&obstacle);
 

@@ -54,7 +54,7 @@ static int test_bus(enum Bus bus)
 	struct dirent *entry;
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/sys/bus/%s/devices", bus_to_string(bus));
+	(void)snprintf(path, sizeof(path), SYSFS_BUSES "/%s/devices", bus_to_string(bus));
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
@@ -64,7 +64,7 @@ static int test_bus(enum Bus bus)
 
 static int test_sysfs(void)
 {
-	static const char *const mounts[] = {SYSFS_DEVICES, "/sys/bus", "/sys/module"};
+	static const char *const mounts[] = {SYSFS_DEVICES, SYSFS_BUSES, "/sys/module"};
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(mounts); i++)

@@ -109,18 +109,21 @@ int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **r
 	return 0;
 }
 
-int sysfs_write(int dirfd, const char *attr, const char *value)
+int sysfs_write_fd(int fd, const char *value)
 {
-	_cleanup_close_ int fd = open_attr(dirfd, attr, O_WRONLY | O_TRUNC);
 	size_t size = strlen(value);
-	ssize_t n;
+	ssize_t n = write(fd, value, size);
 
-	if (fd < 0)
-		return fd;
-	n = write(fd, value, size);
 	if (n < 0)
 		return -errno;
 	return (size_t)n == size ? 0 : -EIO;
+}
+
+int sysfs_write(int dirfd, const char *attr, const char *value)
+{
+	_cleanup_close_ int fd = open_attr(dirfd, attr, O_WRONLY | O_TRUNC);
+
+	return fd < 0 ? fd : sysfs_write_fd(fd, value);
 }
 
 int sysfs_read_link(int dirfd, const char *link, char **ret)

@@ -54,6 +54,9 @@ int sysfs_read_binary(int dirfd, const char *attr, size_t max, unsigned char **r
  * Returns 0 or the negative errno that the kernel answered. */
 int sysfs_write(int dirfd, const char *attr, const char *value);
 
+/* The same to what was opened before, for who has something to check in between. */
+int sysfs_write_fd(int fd, const char *value);
+
 /* The last component of a link's target, as of `driver` and `subsystem`. Returns 0 and a string
  * that the caller frees; -ENOENT where there is no such link. */
 int sysfs_read_link(int dirfd, const char *link, char **ret);

@@ -46,6 +46,8 @@
 #define STOP_UDEV                                                                                  \
 	"systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd"
 #define DAEMON "/usr/lib/tdx-auth/tdx-authd"
+/* The socket as well: with that alone the next event would start the daemon again. */
+#define STOP_OURS "systemctl stop tdx-authd.socket tdx-authd"
 
 /* With what is here no time is spent in loops that wait for a clock, nor is the clock taken for a
  * bad one. The gate does not keep the emulated usb controller from its driver. */
@@ -67,8 +69,7 @@ static const struct Contender {
 	const char *name, *start, *stop, *unit;
 } contenders[_WHO_MAX] = {
 	[BARE] = {"the bare loop", GUEST " loop > /run/loop.pid", "kill $(cat /run/loop.pid)"},
-	[OURS] = {"tdx-authd", "systemctl start tdx-authd", "systemctl stop tdx-authd",
-		  "tdx-authd"},
+	[OURS] = {"tdx-authd", "systemctl start tdx-authd", STOP_OURS, "tdx-authd"},
 	[USBGUARD_] = {"USBGuard", "systemctl reset-failed; systemctl start usbguard",
 		       "systemctl stop usbguard", "usbguard"},
 };
@@ -134,7 +135,7 @@ static int prepare(struct vm *vm, unsigned n_rules)
 		     "set -e; mountpoint -q /sys/kernel/config || "
 		     "mount -t configfs configfs /sys/kernel/config\n"
 		     "modprobe -a dummy_hcd libcomposite usb_f_ss_lb; udevadm settle\n" STOP_UDEV
-		     " tdx-authd\n"
+		     "\n" STOP_OURS "\n"
 		     "mkdir -p " POLICY_DIR "\n" GUEST " rules %u " USBGUARD_RULES " " POLICY_DIR
 		     "\n"
 		     "for hub in /sys/bus/usb/devices/usb*; do echo 0 > $hub/authorized_default; "
@@ -206,6 +207,17 @@ static int read_sizes(struct vm *vm, const char *unit, struct Sizes *ret)
 	return 0;
 }
 
+/* Whether nobody but @who is there to authorize a device. */
+static int check_alone(struct vm *vm, enum Who who)
+{
+	int r = 0;
+
+	for (enum Who other = 0; r == 0 && other < _WHO_MAX; other++)
+		if (other != who && contenders[other].unit)
+			r = mustf(vm, NULL, "! systemctl is-active %s", contenders[other].unit);
+	return r;
+}
+
 static int measure_contender(struct vm *vm, enum Who who, unsigned run, struct Result *result)
 {
 	const struct Contender *c = &contenders[who];
@@ -213,6 +225,8 @@ static int measure_contender(struct vm *vm, enum Who who, unsigned run, struct R
 
 	for (enum Mode mode = 0; r == 0 && mode < _MODE_MAX; mode++)
 		r = plug(vm, mode, &result->us[mode][who][(size_t)run * PLUGS]);
+	if (r == 0)
+		r = check_alone(vm, who);
 	if (r == 0 && c->unit)
 		r = read_sizes(vm, c->unit, &result->sizes[who]);
 	return r == 0 ? must(vm, c->stop, NULL) : r;
@@ -238,7 +252,7 @@ static int measure_sample(struct vm *vm, unsigned n_rules, struct Sizes *ret)
 
 	if (r == 0)
 		r = read_sizes(vm, "tdx-authd", ret);
-	return r == 0 ? must(vm, "systemctl stop tdx-authd", NULL) : r;
+	return r == 0 ? must(vm, STOP_OURS, NULL) : r;
 }
 
 static int measure_events(struct vm *vm, unsigned n_rules, unsigned runs, struct Result *result)

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "escape.h"
 #include "log.h"
@@ -22,14 +21,6 @@ struct Client {
 	bool is_direct; /* the daemon's own socket: no bus between */
 	bool is_gone;	/* the daemon left the bus */
 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static uint64_t patience_usec(void)
 {

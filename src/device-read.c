@@ -5,6 +5,7 @@
 
 #include "driver-gate.h"
 #include "names.h"
+#include "sysfs-brief.h"
 #include "sysfs-io.h"
 
 /* Reads an attribute that the device may lack: then 0 and NULL. */
@@ -352,28 +353,38 @@ void readings_done(struct Vector *readings)
 	vector_done(readings);
 }
 
+static bool is_text(enum Bus bus, const char *name)
+{
+	for (const char *const *text = bus_info[bus].texts; *text; text++)
+		if (streq(*text, name))
+			return true;
+	return false;
+}
+
 /* Of attributes that any policy may name nobody knows. */
 static bool may_wait(enum Bus bus, const char *name)
 {
-	if (!bus_info[bus].waits)
-		for (const char *const *text = bus_info[bus].texts; *text; text++)
-			if (streq(*text, name))
-				return false;
-	return true;
+	return bus_info[bus].waits || !is_text(bus, name);
 }
 
-static int open_attribute(int dirfd, struct Attribute *attribute, struct Vector *readings)
+/* Reads what can be read at once; the rest is left open for somebody who may wait. */
+static int open_attribute(int dirfd, enum Bus bus, struct Attribute *attribute,
+			  struct Vector *readings)
 {
-	struct Reading reading = {.fd = sysfs_open_attr(dirfd, attribute->name),
-				  .text = &attribute->value};
+	_cleanup_close_ int fd = sysfs_open_attr(dirfd, attribute->name);
+	struct Reading reading = {.fd = fd, .text = &attribute->value};
+	int r = -ETIME;
 
-	if (reading.fd < 0)
-		return reading.fd;
-	if (vector_add(readings, &reading, sizeof(reading)) < 0) {
-		(void)close(reading.fd);
-		return -ENOMEM;
-	}
-	return 0;
+	if (fd < 0)
+		return fd;
+	if (is_text(bus, attribute->name))
+		r = sysfs_read_briefly(fd, &attribute->value);
+	if (r != -ETIME)
+		return sysfs_tell_absence(dirfd, r);
+	r = vector_add(readings, &reading, sizeof(reading));
+	if (r == 0)
+		(void)take_fd(&fd);
+	return r;
 }
 
 static int read_attributes(int dirfd, const struct Reader *reader, struct Device *device)
@@ -392,7 +403,7 @@ static int read_attributes(int dirfd, const struct Reader *reader, struct Device
 			return -ENOMEM;
 		device->n_attributes++;
 		r = reader->readings && may_wait(device->bus, attribute->name)
-			    ? open_attribute(dirfd, attribute, reader->readings)
+			    ? open_attribute(dirfd, device->bus, attribute, reader->readings)
 			    : sysfs_read(dirfd, attribute->name, &attribute->value);
 		if (r < 0 && !is_absence(r))
 			return r;

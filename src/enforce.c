@@ -272,18 +272,16 @@ void enforce_aim(struct EnforceRequest *request, const struct Device *device)
 
 int enforce_check_phase(int dirfd, const struct EnforceRequest *request, int authorized)
 {
-	struct Phase phase;
+	ino_t ino, latest;
 	dev_t dev;
-	ino_t ino;
 
 	if (!request->authorize && !request->to_default)
 		return 0;
-	phase_read(&phase);
-	if (request->by_hand && phase.is_frozen)
+	if (request->by_hand && phase_is_frozen_now())
 		return -EKEYREJECTED;
-	if (!phase.is_sealed)
+	if (!phase_is_sealed_now(&latest))
 		return 0;
-	return authorized == 1 && sysfs_identity(dirfd, &dev, &ino) == 0 && ino <= phase.sealed
+	return authorized == 1 && sysfs_identity(dirfd, &dev, &ino) == 0 && ino <= latest
 		       ? 0
 		       : -EKEYREJECTED;
 }

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "log.h"
 #include "manager-bind.h"
@@ -43,7 +42,7 @@ void manager_read_phase(struct Manager *m)
 {
 	struct Phase former = m->phase;
 
-	phase_read(&m->phase);
+	phase_look_again(&m->phase);
 	if (former.is_frozen != m->phase.is_frozen || former.is_sealed != m->phase.is_sealed)
 		manager_bus_phase_changed(m);
 }
@@ -76,14 +75,6 @@ int manager_scan(struct Manager *m)
 	m->is_sweep_due = r >= 0;
 	manager_sweep(m);
 	return r;
-}
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* The end of a start or an apply, from now: devices that keep coming must not keep it from ending.

@@ -47,23 +47,46 @@ static int read_mark(const char *name, ino_t *ret)
 	return errno || end == text || *end != '\n' ? -EBADMSG : 0;
 }
 
-void phase_read(struct Phase *ret)
+/* Looks whether a mark that was not set is set by now. */
+static void look_for_mark(const char *name, bool *is_set, ino_t *latest)
 {
 	int r;
 
+	if (*is_set)
+		return;
+	r = read_mark(name, latest);
+	*is_set = r != -ENOENT;
+	if (r < 0)
+		*latest = 0;
+}
+
+void phase_look_again(struct Phase *phase)
+{
+	look_for_mark(MARK_STARTED, &phase->is_started, &phase->started);
+	look_for_mark(MARK_FROZEN, &phase->is_frozen, &phase->frozen);
+	look_for_mark(MARK_SEALED, &phase->is_sealed, &phase->sealed);
+}
+
+void phase_read(struct Phase *ret)
+{
 	*ret = (struct Phase){0};
-	r = read_mark(MARK_STARTED, &ret->started);
-	ret->is_started = r != -ENOENT;
-	if (r < 0)
-		ret->started = 0;
-	r = read_mark(MARK_FROZEN, &ret->frozen);
-	ret->is_frozen = r != -ENOENT;
-	if (r < 0)
-		ret->frozen = 0;
-	r = read_mark(MARK_SEALED, &ret->sealed);
-	ret->is_sealed = r != -ENOENT;
-	if (r < 0)
-		ret->sealed = 0;
+	phase_look_again(ret);
+}
+
+bool phase_is_frozen_now(void)
+{
+	struct Phase phase = {0};
+
+	look_for_mark(MARK_FROZEN, &phase.is_frozen, &phase.frozen);
+	return phase.is_frozen;
+}
+
+bool phase_is_sealed_now(ino_t *ret_latest)
+{
+	bool is_sealed = false;
+
+	look_for_mark(MARK_SEALED, &is_sealed, ret_latest);
+	return is_sealed;
 }
 
 void phase_moment(const struct Device *device, struct Moment *ret, void *phase)

@@ -25,6 +25,14 @@ struct Phase {
 /* Reads the marks. What cannot be read is taken for a mark before the first device. */
 void phase_read(struct Phase *ret);
 
+/* The same where they were read before: a mark that is set stays so for as long as the machine
+ * runs, and it is no way to loosen anything to remove its file. */
+void phase_look_again(struct Phase *phase);
+
+/* Each of the two alone, now. @ret_latest: set where it is sealed. */
+bool phase_is_frozen_now(void);
+bool phase_is_sealed_now(ino_t *ret_latest);
+
 /* Whether the device of this inode number was plugged after the start. */
 static inline bool phase_is_hot(const struct Phase *phase, ino_t ino)
 {

@@ -56,14 +56,12 @@ int sysfs_open_attr(int dirfd, const char *attr)
 	return open_attr(dirfd, attr, O_RDONLY | O_NONBLOCK);
 }
 
-int sysfs_read_fd(int fd, char **ret)
+int sysfs_read_fd_once(int fd, char **ret)
 {
 	char buffer[SYSFS_TEXT_MAX + 1];
-	ssize_t n;
+	/* all at once, or as much as there is room for: fs/seq_file.c, seq_read_iter() */
+	ssize_t n = read(fd, buffer, sizeof(buffer));
 
-	do /* all at once, or as much as there is room for: fs/seq_file.c, seq_read_iter() */
-		n = read(fd, buffer, sizeof(buffer));
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	if (n > SYSFS_TEXT_MAX)
@@ -73,6 +71,16 @@ int sysfs_read_fd(int fd, char **ret)
 	buffer[n] = '\0';
 	*ret = strdup(buffer);
 	return *ret ? 0 : -ENOMEM;
+}
+
+int sysfs_read_fd(int fd, char **ret)
+{
+	int r;
+
+	do
+		r = sysfs_read_fd_once(fd, ret);
+	while (r == -EINTR);
+	return r;
 }
 
 int sysfs_tell_absence(int dirfd, int error)

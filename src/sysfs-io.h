@@ -29,6 +29,7 @@ int sysfs_read(int dirfd, const char *attr, char **ret);
  * descriptor that the caller closes, or as sysfs_read(). */
 int sysfs_open_attr(int dirfd, const char *attr);
 int sysfs_read_fd(int fd, char **ret);
+int sysfs_read_fd_once(int fd, char **ret); /* -EINTR where a signal ended the wait */
 
 /* What @error of reading or writing an attribute means: of a device that is there, -ENODEV is the
  * attribute's own complaint (acpi's `status`, where firmware fails) and becomes -EIO. */

@@ -153,14 +153,6 @@ static int result_of(struct Answer *answer, const char **ret)
 	return result;
 }
 
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Returns 0 where all has come, or why it has not. */
 static int wait_for(struct Answer *answer, uint64_t until)
 {

@@ -368,8 +368,9 @@ static bool has_to_wait(struct Manager *m, struct Known *known, const struct Dev
 	return true;
 }
 
-static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
-		  int *dirfd)
+/* Decides over the device and sends what it takes on its way. */
+static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_first,
+			      struct Device **device, int *dirfd)
 {
 	struct Moment moment = moment_of(m, known, *device);
 	struct EnforceRequest request;
@@ -382,7 +383,6 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 	policy_decide(m->policy, *device, &moment, &decision);
 	registry_note(&m->registry, known, *device, &decision);
 	if (m->audit && !bus_info[(*device)->bus].native) {
-		manager_bus_decided(m, known, is_new);
 		record_audit(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
@@ -394,7 +394,6 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 			 known->is_ours && !is_by_hand);
 	known_note_by_hand(known, is_by_hand);
 	state_note(&m->state, known);
-	manager_bus_decided(m, known, is_new);
 	if (what != PLAN_NOTHING && is_by_hand) {
 		record_kept(*device, &decision);
 		m->counts.unchanged++;
@@ -418,6 +417,17 @@ static int decide(struct Manager *m, struct Known *known, bool is_first, struct 
 		return 0;
 	}
 	return enforce(m, device, &decision, &request, dirfd);
+}
+
+/* Those who listen are told when the write is on its way: it does not wait for them. */
+static int decide(struct Manager *m, struct Known *known, bool is_first, struct Device **device,
+		  int *dirfd)
+{
+	bool is_new = !known->is_decided;
+	int r = decide_and_enforce(m, known, is_first, device, dirfd);
+
+	manager_bus_decided(m, known, is_new);
+	return r;
 }
 
 /* --- reading --- */

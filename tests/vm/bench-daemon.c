@@ -93,7 +93,7 @@ struct Result {
 	unsigned n_devices;
 };
 
-static const unsigned rules[] = {10, 20000};
+static const unsigned rules[] = {10, 1000, 20000};
 
 #define GUESTS (ELEMENTSOF(rules) + 1) /* the last is the one of the cold plug */
 

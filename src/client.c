@@ -60,7 +60,8 @@ static const char *explain_silence(int error)
 	case -ETIMEDOUT:
 		return "it does not answer";
 	case -ENOTCONN:
-		return "it closed the connection";
+		return "it closed the connection: it may serve as many clients as it takes "
+		       "(bus-connections-max, tdx-authd.yaml(5))";
 	default:
 		return strerror(-error);
 	}

@@ -21,34 +21,19 @@ const struct Config config_defaults = {
 	.bus_connections_max = 32,
 };
 
-static int parse_range(struct Parser *p, const struct Key *key, uint32_t max, uint32_t *ret)
-{
-	yaml_mark_t mark = p->yaml.event.start_mark;
-	uint32_t number;
-	int r = reader_number(&p->yaml, key->name, 1, &number);
-
-	if (r < 0)
-		return r;
-	if (number > max)
-		return reader_fail(&p->yaml, mark, "\"%s\" takes a number from 1 to %u, not %u",
-				   key->name, max, number);
-	*ret = number;
-	return 0;
-}
-
 static int parse_workers(struct Parser *p, const struct Key *key)
 {
-	return parse_range(p, key, 8, &p->config.workers);
+	return reader_number(&p->yaml, key->name, 1, 8, &p->config.workers);
 }
 
 static int parse_write_timeout(struct Parser *p, const struct Key *key)
 {
-	return parse_range(p, key, 600, &p->config.write_timeout_sec);
+	return reader_number(&p->yaml, key->name, 1, 600, &p->config.write_timeout_sec);
 }
 
 static int parse_bus_connections(struct Parser *p, const struct Key *key)
 {
-	return parse_range(p, key, 256, &p->config.bus_connections_max);
+	return reader_number(&p->yaml, key->name, 1, 256, &p->config.bus_connections_max);
 }
 
 static int parse_log_level(struct Parser *p, const struct Key *key)

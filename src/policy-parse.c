@@ -93,12 +93,12 @@ static int parse_reason(struct Parser *p, const struct Key *key)
 static int parse_min(struct Parser *p, const struct Key *key)
 {
 	p->policy->has_minimum = true;
-	return reader_number(&p->yaml, key->name, 1, &p->rule.count.min);
+	return reader_number(&p->yaml, key->name, 1, READER_NUMBER_MAX, &p->rule.count.min);
 }
 
 static int parse_max(struct Parser *p, const struct Key *key)
 {
-	return reader_number(&p->yaml, key->name, 1, &p->rule.count.max);
+	return reader_number(&p->yaml, key->name, 1, READER_NUMBER_MAX, &p->rule.count.max);
 }
 
 static int parse_over(struct Parser *p, const struct Key *key)

@@ -264,7 +264,8 @@ int reader_bool(struct YamlReader *reader, const char *key, bool *ret)
 	return 0;
 }
 
-int reader_number(struct YamlReader *reader, const char *key, uint32_t least, uint32_t *ret)
+int reader_number(struct YamlReader *reader, const char *key, uint32_t least, uint32_t most,
+		  uint32_t *ret)
 {
 	const char *value;
 	uint64_t number = 0;
@@ -276,13 +277,18 @@ int reader_number(struct YamlReader *reader, const char *key, uint32_t least, ui
 	digits = strspn(value, "0123456789");
 	for (size_t i = 0; i < digits && number < UINT32_MAX; i++)
 		number = number * 10 + (uint64_t)(value[i] - '0');
-	if (value[digits] || (value[0] == '0' && digits > 1) || number < least ||
-	    number >= UINT32_MAX)
-		return reader_fail(reader, reader->event.start_mark,
-				   "\"%s\" is no value for \"%s\": it takes a number from %u on",
-				   value, key, least);
-	*ret = (uint32_t)number;
-	return 0;
+	if (!value[digits] && (value[0] != '0' || digits == 1) && number >= least &&
+	    number <= most) {
+		*ret = (uint32_t)number;
+		return 0;
+	}
+	return most == READER_NUMBER_MAX
+		       ? reader_fail(reader, reader->event.start_mark,
+				     "\"%s\" is no value for \"%s\": it takes a number from %u on",
+				     value, key, least)
+		       : reader_fail(reader, reader->event.start_mark,
+				     "\"%s\" takes a number from %u to %u, not \"%s\"", key, least,
+				     most, value);
 }
 
 /* --- mappings by table --- */

@@ -71,8 +71,10 @@ int reader_version(struct YamlReader *reader, const char *key);
 /* "true" or "false", not quoted. */
 int reader_bool(struct YamlReader *reader, const char *key, bool *ret);
 
-/* A decimal number from @least to UINT32_MAX - 1. */
-int reader_number(struct YamlReader *reader, const char *key, uint32_t least, uint32_t *ret);
+/* A decimal number from @least to @most. */
+#define READER_NUMBER_MAX (UINT32_MAX - 1)
+int reader_number(struct YamlReader *reader, const char *key, uint32_t least, uint32_t most,
+		  uint32_t *ret);
 
 /* One of the @n @words, by its index. @what names it in errors: "action". */
 int reader_word(struct YamlReader *reader, const char *key, const char *what,

@@ -115,7 +115,7 @@ static void test_a_configuration_that_is_refused_keeps_nothing_from_starting(voi
 	testbed_config(bed, "version: 1\nworkers: 99\n");
 	pid = start(bed);
 	testbed_wait_attr(bed, nic, "authorized", "1");
-	testbed_wait_log(bed, ":2:10: \"workers\" takes a number from 1 to 8, not 99");
+	testbed_wait_log(bed, ":2:10: \"workers\" takes a number from 1 to 8, not \"99\"");
 	testbed_wait_log(bed, "the default configuration is in force");
 	assert_int_equal(testbed_stop(pid, SIGTERM), EXIT_FAILURE);
 }

@@ -175,8 +175,13 @@ static int read_state(int dirfd, struct EnforceReply *reply)
 /* What the request depends on, and no more: the device waits. */
 static int read_before(int dirfd, const struct EnforceRequest *request, struct EnforceReply *reply)
 {
-	int r = read_authorized(dirfd, reply);
+	int r;
 
+	/* usb takes a second time what it has, and has neither of the others */
+	if (request->bus == BUS_USB && request->authorize && !request->set_driver &&
+	    !request->forget && !request->by_hand && !phase_now()->is_sealed)
+		return 0;
+	r = read_authorized(dirfd, reply);
 	if (r < 0)
 		return r;
 	if (request->by_hand)
@@ -272,16 +277,18 @@ void enforce_aim(struct EnforceRequest *request, const struct Device *device)
 
 int enforce_check_phase(int dirfd, const struct EnforceRequest *request, int authorized)
 {
-	ino_t ino, latest;
+	const struct Phase *phase;
 	dev_t dev;
+	ino_t ino;
 
 	if (!request->authorize && !request->to_default)
 		return 0;
-	if (request->by_hand && phase_is_frozen_now())
+	phase = phase_now();
+	if (request->by_hand && phase->is_frozen)
 		return -EKEYREJECTED;
-	if (!phase_is_sealed_now(&latest))
+	if (!phase->is_sealed)
 		return 0;
-	return authorized == 1 && sysfs_identity(dirfd, &dev, &ino) == 0 && ino <= latest
+	return authorized == 1 && sysfs_identity(dirfd, &dev, &ino) == 0 && ino <= phase->sealed
 		       ? 0
 		       : -EKEYREJECTED;
 }

@@ -42,7 +42,7 @@ void manager_read_phase(struct Manager *m)
 {
 	struct Phase former = m->phase;
 
-	phase_look_again(&m->phase);
+	m->phase = *phase_now();
 	if (former.is_frozen != m->phase.is_frozen || former.is_sealed != m->phase.is_sealed)
 		manager_bus_phase_changed(m);
 }

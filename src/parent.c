@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "parent.h"
 
+#include <fcntl.h>
+#include <limits.h>
+
 #include "names.h"
 #include "sysfs-io.h"
 #include "util.h"
@@ -11,15 +14,20 @@ static bool is_through_parent(enum Bus bus)
 	return bus == BUS_PCI || bus == BUS_VIRTIO || bus == BUS_USB || bus == BUS_THUNDERBOLT;
 }
 
-/* Whether the device whose directory is @dirfd is refused: 1 or 0; -1 where it is none, or where
- * nobody can refuse it. */
-static int is_refused(int dirfd)
+/* Whether the device at @syspath is refused: 1 or 0; -1 where it is none, or where nobody can
+ * refuse it. By paths: nothing is written there, and what is above a device does not go before it
+ * does. */
+static int is_refused(const char *syspath)
 {
 	_cleanup_free_ char *subsystem = NULL, *authorized = NULL;
+	char path[PATH_MAX];
 
-	if (sysfs_read_link(dirfd, "subsystem", &subsystem) < 0 ||
-	    !is_through_parent(bus_from_string(subsystem)) ||
-	    sysfs_read(dirfd, ATTR_AUTHORIZED, &authorized) < 0)
+	(void)snprintf(path, sizeof(path), "%s/subsystem", syspath);
+	if (sysfs_read_link(AT_FDCWD, path, &subsystem) < 0 ||
+	    !is_through_parent(bus_from_string(subsystem)))
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/" ATTR_AUTHORIZED, syspath);
+	if (sysfs_read(AT_FDCWD, path, &authorized) < 0)
 		return -1;
 	return streq(authorized, "0");
 }
@@ -34,11 +42,8 @@ char *refused_parent(const char *syspath, enum Bus bus)
 		return NULL;
 	while (refused < 0 && path && (slash = strrchr(path, '/')) &&
 	       slash > path + strlen(SYSFS_DEVICES)) {
-		_cleanup_close_ int dirfd = -1;
-
 		*slash = '\0';
-		dirfd = sysfs_open(path);
-		refused = dirfd < 0 ? -1 : is_refused(dirfd);
+		refused = is_refused(path);
 	}
 	return refused == 1 ? TAKE_PTR(path) : NULL;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "io.h"
@@ -60,7 +62,7 @@ static void look_for_mark(const char *name, bool *is_set, ino_t *latest)
 		*latest = 0;
 }
 
-void phase_look_again(struct Phase *phase)
+static void look_for_marks(struct Phase *phase)
 {
 	look_for_mark(MARK_STARTED, &phase->is_started, &phase->started);
 	look_for_mark(MARK_FROZEN, &phase->is_frozen, &phase->frozen);
@@ -70,24 +72,84 @@ void phase_look_again(struct Phase *phase)
 void phase_read(struct Phase *ret)
 {
 	*ret = (struct Phase){0};
-	phase_look_again(ret);
+	look_for_marks(ret);
 }
 
-bool phase_is_frozen_now(void)
+/* --- watching --- */
+
+struct Watch {
+	pid_t pid; /* whose it is: a fork's descriptor of this number may be another file by now */
+	int fd;
+	char directory[PATH_MAX];
+	struct Phase phase;
+};
+
+/* A mark comes by link(2). */
+static int watch_directory(const char *directory)
 {
-	struct Phase phase = {0};
+	_cleanup_close_ int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	look_for_mark(MARK_FROZEN, &phase.is_frozen, &phase.frozen);
-	return phase.is_frozen;
+	if (fd < 0 || inotify_add_watch(fd, directory,
+					IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
+						IN_ONLYDIR) < 0)
+		return -1;
+	return take_fd(&fd);
 }
 
-bool phase_is_sealed_now(ino_t *ret_latest)
+static bool is_mark(const char *name)
 {
-	bool is_sealed = false;
-
-	look_for_mark(MARK_SEALED, &is_sealed, ret_latest);
-	return is_sealed;
+	return streq(name, MARK_STARTED) || streq(name, MARK_FROZEN) || streq(name, MARK_SEALED);
 }
+
+/* Other files come all the time, the metrics above all. What is no coming of a file is the end of
+ * the watch, or of what it could remember. */
+static bool tells_nothing(const char *events, size_t size)
+{
+	const struct inotify_event *event;
+
+	for (size_t i = 0; i < size; i += sizeof(*event) + event->len) {
+		event = (const struct inotify_event *)(events + i);
+		if (!(event->mask & (IN_CREATE | IN_MOVED_TO)) || event->len == 0 ||
+		    is_mark(event->name))
+			return false;
+	}
+	return true;
+}
+
+static bool is_quiet(int fd)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while ((n = read(fd, events, sizeof(events))) > 0)
+		if (!tells_nothing(events, (size_t)n))
+			return false;
+	return n < 0 && errno == EAGAIN;
+}
+
+const struct Phase *phase_now(void)
+{
+	static struct Watch watch = {.fd = -1};
+	const char *directory = runtime_dir();
+	pid_t pid = getpid();
+
+	if (watch.pid != pid || !streq(watch.directory, directory)) {
+		if (watch.pid == pid)
+			closep(&watch.fd);
+		watch = (struct Watch){.pid = pid, .fd = -1};
+		(void)snprintf(watch.directory, sizeof(watch.directory), "%s", directory);
+	}
+	if (is_quiet(watch.fd))
+		return &watch.phase;
+	closep(&watch.fd);
+	watch.fd = watch_directory(directory); /* first: what comes from now on is told */
+	look_for_marks(&watch.phase);
+	return &watch.phase;
+}
+
+/* --- writing --- */
 
 void phase_moment(const struct Device *device, struct Moment *ret, void *phase)
 {

@@ -25,13 +25,10 @@ struct Phase {
 /* Reads the marks. What cannot be read is taken for a mark before the first device. */
 void phase_read(struct Phase *ret);
 
-/* The same where they were read before: a mark that is set stays so for as long as the machine
- * runs, and it is no way to loosen anything to remove its file. */
-void phase_look_again(struct Phase *phase);
-
-/* Each of the two alone, now. @ret_latest: set where it is sealed. */
-bool phase_is_frozen_now(void);
-bool phase_is_sealed_now(ino_t *ret_latest);
+/* The same for who asks for every device: reads them again only when something came to their
+ * directory (inotify(7)). A mark that was set once stays so, also where its file is removed: that
+ * is no way to loosen anything. Static; for one thread. */
+const struct Phase *phase_now(void);
 
 /* Whether the device of this inode number was plugged after the start. */
 static inline bool phase_is_hot(const struct Phase *phase, ino_t ino)

@@ -1,6 +1,9 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# This machine's Debian: its release, its mirror, its keyring. Sourced after lib.sh.
+# This machine's Debian: its release, its mirror, its keyring, and systems made from there. Sourced
+# after lib.sh.
+
+: "${cache:?debian.sh: the caller must source lib.sh first}"
 
 debian_codename() {
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -35,4 +38,30 @@ debian_source() {
 debian_apt_options() {
     apt-config dump | sed -n -E \
         's/^(Acquire::(http|https)::Proxy|Acquire::Check-Valid-Until|Acquire::Retries) "(.+)";$/--aptopt=\1 "\3"/p'
+}
+
+# debian_bootstrap SUITE TAR PACKAGES: an archive of a minimal SUITE with PACKAGES. What no test reads
+# stays out: a small image is made in a second.
+debian_bootstrap() {
+    bootstrap_suite=$1 bootstrap_tar=$2 bootstrap_packages=$(printf '%s' "$3" | tr -s ' \n' ,)
+    work=$(mktemp -d "$cache/base.new.XXXXXX")
+    debian_source "$bootstrap_suite" >"$work/sources.list"
+    debian_apt_options >"$work/options"
+    set --
+    while read -r option; do
+        set -- "$@" "$option"
+    done <"$work/options"
+    # shellcheck disable=SC2016 # the hook's own variable
+    mmdebstrap --quiet --variant=essential --include="$bootstrap_packages" \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+        --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
+        --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+        --customize-hook='rm -rf "$1"/var/cache/apt "$1"/var/lib/apt/lists' \
+        "$@" "$bootstrap_suite" "$work/${bootstrap_tar##*/}" "$work/sources.list" >"$work/log" 2>&1 || {
+        tail -n 20 "$work/log" >&2
+        die "mmdebstrap failed" "log: $work/log"
+    }
+    publish "$work/${bootstrap_tar##*/}" "$bootstrap_tar"
+    rm -rf "$work"
 }

@@ -7,6 +7,7 @@
 # LAB becomes a directory of links into the cache: rootfs.ext4 (Debian of this machine's release,
 # DESTDIR and the AGENT on top, modules and selftests of every KERNEL), initramfs (busybox, the agent, modules), one
 # directory for each KERNEL (as kernel.sh prints them), and accel, the name of the accelerator that works here.
+# A KERNEL that has a disk of its own (as debian-image.sh prints them) is no more than linked.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -29,36 +30,7 @@ shift 3
 base_locked() {
     [ ! -e "$base" ] || return 0
     say "making the guest's Debian $(debian_codename) (about a minute)"
-    work=$(mktemp -d "$cache/base.new.XXXXXX")
-    debian_source "$(debian_codename)" >"$work/sources.list"
-    debian_apt_options >"$work/options"
-    set --
-    while read -r option; do
-        set -- "$@" "$option"
-    done <"$work/options"
-    # What no test reads stays out: a small image is made in a second.
-    # shellcheck disable=SC2016 # the hook's own variable
-    mmdebstrap --quiet --variant=essential --include="$(printf '%s' "$packages" | tr -s ' \n' ,)" \
-        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --dpkgopt='path-exclude=/usr/share/zoneinfo/*' \
-        --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-        --customize-hook='rm -rf "$1"/var/cache/apt "$1"/var/lib/apt/lists' \
-        "$@" "$(debian_codename)" "$work/base.tar" "$work/sources.list" >"$work/log" 2>&1 || {
-        tail -n 20 "$work/log" >&2
-        die "mmdebstrap failed" "log: $work/log"
-    }
-    publish "$work/base.tar" "$base"
-    rm -rf "$work"
-}
-
-# Contents and modes of a tree; not its time stamps.
-tree_hash() {
-    (
-        cd "$1" || exit 1
-        find . -printf '%P %m %l\n' | LC_ALL=C sort
-        find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
-    ) | hash_text
+    debian_bootstrap "$(debian_codename)" "$base" "$packages"
 }
 
 # As root the tree's owners are what they should be; else fakeroot pretends.
@@ -122,6 +94,16 @@ probe_accel() {
     rm -f "$log"
 }
 
+guests=
+for kernel; do
+    shift
+    if [ -e "$kernel/rootfs.ext4" ]; then
+        guests="$guests $kernel"
+    else
+        set -- "$@" "$kernel"
+    fi
+done
+[ $# -gt 0 ] || die "no KERNEL to lay out"
 [ -x "$agent" ] || die "$agent is not there" "run ./dev build first"
 
 mkdir -p "$cache/image"
@@ -149,7 +131,8 @@ mkdir -p "$new"
 ln -s "$rootfs" "$new/rootfs.ext4"
 ln -s "$initramfs" "$new/initramfs"
 cp "$cache/accel-$(cat /proc/sys/kernel/random/boot_id)" "$new/accel"
-for kernel; do
+# shellcheck disable=SC2086 # one directory a word
+for kernel in "$@" $guests; do
     name=${kernel##*/}
     ln -s "$kernel" "$new/${name%-*}"
 done

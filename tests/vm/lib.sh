@@ -33,6 +33,15 @@ hash_text() {
     sha256sum | cut -c1-16
 }
 
+# Contents and modes of a tree; not its time stamps.
+tree_hash() {
+    (
+        cd "$1" || exit 1
+        find . -printf '%P %m %l\n' | LC_ALL=C sort
+        find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
+    ) | hash_text
+}
+
 # with_lock NAME COMMAND...: one at a time across all checkouts that share the cache.
 # Calls COMMAND, a shell function or a program, in a subshell.
 with_lock() {

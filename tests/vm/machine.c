@@ -18,6 +18,42 @@ static int find(const struct machine *m, const char *name, char *path)
 	return -ENOENT;
 }
 
+static int find_for_kernel(const struct machine *m, const char *name, char *path)
+{
+	char beside[128];
+
+	(void)snprintf(beside, sizeof(beside), "%s/%s", m->options->kernel, name);
+	return find(m, beside, path);
+}
+
+static bool is_own(const struct machine *m)
+{
+	return m->options->init == VM_INIT_OWN;
+}
+
+/* What a guest of debian-image.sh has beside its kernel, and the others share. */
+static int find_for_init(const struct machine *m, const char *name, char *path)
+{
+	return is_own(m) ? find_for_kernel(m, name, path) : find(m, name, path);
+}
+
+/* The one line of a file beside the kernel. */
+static int read_for_kernel(const struct machine *m, const char *name, char *line, int size)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char path[PATH_MAX];
+	int r;
+
+	r = find_for_kernel(m, name, path);
+	if (r < 0)
+		return r;
+	f = fopen(path, "re");
+	if (!f || !fgets(line, size, f))
+		return -ENODATA;
+	line[strcspn(line, "\n")] = '\0';
+	return 0;
+}
+
 static void read_accel(const struct machine *m, char *accel, size_t size)
 {
 	char path[PATH_MAX];
@@ -52,7 +88,7 @@ static void add_board(const struct machine *m, struct arguments *a)
 	arguments_option(a, "-machine", "%s%s%s", o->microvm ? MICROVM : "q35",
 			 o->machine ? "," : "", o->machine ? o->machine : "");
 	arguments_option(a, "-smp", "%u", o->cpus ? o->cpus : 1);
-	arguments_option(a, "-m", "%s", o->memory ? o->memory : "512");
+	arguments_option(a, "-m", "%s", o->memory ? o->memory : is_own(m) ? "1024" : "512");
 	if (o->microvm)
 		arguments_option(a, "-global", "virtio-mmio.force-legacy=false");
 	if (o->acpi_table)
@@ -64,34 +100,54 @@ static void add_board(const struct machine *m, struct arguments *a)
 	arguments_option(a, "-display", "none");
 }
 
+static int add_initrd(const struct machine *m, struct arguments *a)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (m->options->init != VM_INIT_INITRAMFS && !is_own(m))
+		return 0;
+	r = find_for_init(m, "initramfs", path);
+	if (r >= 0)
+		arguments_option(a, "-initrd", "%s", path);
+	return r;
+}
+
+/* A virtio console is a module of Debian's kernels, which have more to say before it is there. */
+static const char *console(const struct vm_options *o)
+{
+	if (o->channel == VM_CHANNEL_SERIAL || (o->init == VM_INIT_OWN && !o->no_serial))
+		return "console=ttyS0";
+	return "console=hvc0";
+}
+
 static int add_boot(const struct machine *m, struct arguments *a)
 {
 	static const char *const init[] = {
 		[VM_INIT_AGENT] = "root=/dev/vda ro init=" AGENT_PATH,
 		[VM_INIT_SYSTEMD] = "root=/dev/vda rw systemd.unit=lab.target",
 		[VM_INIT_INITRAMFS] = "",
+		[VM_INIT_OWN] = NULL,
 	};
 	const struct vm_options *o = m->options;
-	char name[64], path[PATH_MAX];
+	char path[PATH_MAX], own[1024] = "";
 	int r;
 
-	(void)snprintf(name, sizeof(name), "%s/bzImage", o->kernel);
-	r = find(m, name, path);
+	r = find_for_kernel(m, "bzImage", path);
 	if (r < 0)
 		return r;
 	arguments_option(a, "-kernel", "%s", path);
-	if (o->init == VM_INIT_INITRAMFS) {
-		r = find(m, "initramfs", path);
-		if (r < 0)
-			return r;
-		arguments_option(a, "-initrd", "%s", path);
-	}
+	r = add_initrd(m, a);
+	if (r >= 0 && is_own(m))
+		r = read_for_kernel(m, "cmdline", own, sizeof(own));
+	if (r < 0)
+		return r;
 	arguments_option(
 		/* Without hardware virtualisation a busy host lets the kernel's check of its timer
 		 * interrupt run out of time, and the kernel panics. */
 		a, "-append", "%s%s panic=-1 no_timer_check %s%s %s",
-		o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ",
-		o->channel == VM_CHANNEL_SERIAL ? "console=ttyS0" : "console=hvc0", init[o->init],
+		o->no_serial ? "" : "earlycon=uart8250,io,0x3f8 ", console(o),
+		is_own(m) ? own : init[o->init],
 		o->channel == VM_CHANNEL_SERIAL
 			? " lab.agent=/dev/ttyS1 dev_auth.allow=acpi:PNP0501,platform:serial8250"
 			: "",
@@ -135,7 +191,7 @@ static int add_disk_and_network(const struct machine *m, struct arguments *a)
 	int r;
 
 	if (!m->options->disk) {
-		r = find(m, "rootfs.ext4", path);
+		r = find_for_init(m, "rootfs.ext4", path);
 		if (r < 0)
 			return r;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One policy and one host that plugs, on a kernel with the series and on one without: each keeps
- * what its protection promises. */
+/* One policy and one host that plugs, on a kernel with the series, on one without, and in Debian as
+ * Debian ships it: each keeps what its protection promises. */
 
 #include "agent-protocol.h"
 #include "vmtest.h"
@@ -32,16 +32,22 @@
 struct kernel {
 	const char *name, *cmdline;
 	bool is_stock;
+	enum vm_init init;
 };
 
-static const struct kernel patched = {"patched", "dev_auth=enforce", false},
-			   stock = {"stock", "", true};
+/* Debian's kernel as its boot loader starts it. A slow console between the announcement of a device
+ * and its probe would decide which is first, the probe or the daemon. */
+static const struct kernel patched = {"patched", "dev_auth=enforce", false, VM_INIT_SYSTEMD},
+			   stock = {"stock", "", true, VM_INIT_SYSTEMD},
+			   debian = {"debian12", "quiet", true, VM_INIT_OWN};
 
 static struct vm *up(void **state, const struct kernel *kernel)
 {
-	struct vm *vm = vm_up(state, .kernel = kernel->name, .init = VM_INIT_SYSTEMD,
+	struct vm *vm = vm_up(state, .kernel = kernel->name, .init = kernel->init,
 			      .cmdline = kernel->cmdline);
 
+	if (kernel->init == VM_INIT_OWN)
+		vm_expect_output(vm, "running", "systemctl is-system-running --wait");
 	vm_expect_soon(vm, IS_UP);
 	vm_expect(vm, 0,
 		  "mkdir -p /etc/tdx-auth/policy.d && printf '" POLICY "' > " OWNER
@@ -214,6 +220,14 @@ static void test_without_the_series_a_refused_device_has_none_afterwards(void **
 	expect_scenario(state, &stock);
 }
 
+static void test_so_it_is_on_the_kernel_that_debian_ships(void **state)
+{
+	if (!vm_has(debian.name))
+		skip(); /* it is older than the machine that builds */
+	expect_scenario(state, &debian);
+	vm_expect(*state, 0, "uname -r | grep -- '^6\\.1\\..*-amd64$'");
+}
+
 /* --- without the series --- */
 
 #define STATES                                                                                     \
@@ -308,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		vm_test(test_the_kernel_gives_a_refused_device_no_driver),
 		vm_test(test_without_the_series_a_refused_device_has_none_afterwards),
+		vm_test(test_so_it_is_on_the_kernel_that_debian_ships),
 		vm_test(test_a_kill_a_stop_and_a_start_change_no_device),
 		vm_test(test_a_driver_that_is_loaded_anew_has_its_devices_again),
 		vm_test(test_what_others_override_stays_theirs),

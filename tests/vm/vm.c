@@ -90,11 +90,18 @@ static int spawn(struct vm *vm, const struct vm_options *options)
 	return 0;
 }
 
+static unsigned int boot_limit(const struct vm_options *options)
+{
+	if (options->boot_ms)
+		return options->boot_ms;
+	return options->init == VM_INIT_OWN ? VM_BOOT_OWN_MS : VM_BOOT_MS;
+}
+
 int vm_start(const struct vm_options *options, struct vm **ret)
 {
 	_cleanup_(vm_freep) struct vm *vm = calloc(1, sizeof(*vm));
 	uint64_t begin = now_ms();
-	uint64_t deadline = deadline_in(options->boot_ms ? options->boot_ms : VM_BOOT_MS);
+	uint64_t deadline = deadline_in(boot_limit(options));
 	int r;
 
 	*ret = NULL;

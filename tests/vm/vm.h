@@ -20,6 +20,9 @@ enum vm_init {
 	VM_INIT_SYSTEMD,
 	/* The agent in an initramfs of busybox and modules, no root disk looked for. */
 	VM_INIT_INITRAMFS,
+	/* As its distribution boots: .kernel names a guest of debian-image.sh, which has an initrd
+	 * and a disk of its own. Comes up in half a minute; the agent is there before the rest. */
+	VM_INIT_OWN,
 };
 
 enum vm_channel {
@@ -29,14 +32,14 @@ enum vm_channel {
 };
 
 struct vm_options {
-	const char *kernel;  /* a variant of kernel.sh */
+	const char *kernel;  /* a variant of kernel.sh, or a guest of debian-image.sh */
 	const char *cmdline; /* added at the end; NULL: nothing */
 	enum vm_init init;
 	enum vm_channel channel;
 	const char *const *devices; /* -device arguments, NULL-terminated; NULL: none */
 	char *const *arguments;	    /* any of QEMU's, NULL-terminated, after all others; or NULL */
 	const char *machine;	    /* goes after the machine's name, "cxl=on"; NULL: nothing */
-	const char *memory;	    /* as for -m; NULL: 512 MiB */
+	const char *memory;	    /* as for -m; NULL: 512 MiB, of VM_INIT_OWN 1 GiB */
 	const char *acpi_table;	    /* a file with one more ACPI table, compiled; NULL: none */
 	const char *disk;	    /* root's, as "file" of -drive; NULL: the lab's image */
 	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */
@@ -44,10 +47,11 @@ struct vm_options {
 	bool trace;		    /* trace.h; slow */
 	const char *icount;   /* as for -icount: time follows instructions; NULL: it does not */
 	bool no_serial;	      /* no ISA serial port: the virtio console is all there is */
-	unsigned int boot_ms; /* 0: VM_BOOT_MS */
+	unsigned int boot_ms; /* 0: VM_BOOT_MS, of VM_INIT_OWN VM_BOOT_OWN_MS */
 };
 
 #define VM_BOOT_MS 120000U
+#define VM_BOOT_OWN_MS 300000U
 #define VM_COMMAND_MS 120000U
 
 /* Empty slots for hot plug: buses rp1 to rp8. Block backends for disks: null1 to null4. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <limits.h>
 
 #include "escape.h"
 #include "vmtest.h"
@@ -31,6 +32,15 @@ void vm_fail_at(struct vm *vm, const char *file, int line, const char *format, .
 	vm_explain(vm, stderr);
 	_fail(file, line);
 	abort();
+}
+
+bool vm_has(const char *kernel)
+{
+	const char *lab = getenv("TDX_AUTH_LAB");
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s/bzImage", lab ? lab : "", kernel);
+	return access(path, R_OK) == 0;
 }
 
 struct vm *vm_up_at(void **state, const struct vm_options *options, const char *file, int line)

@@ -8,6 +8,9 @@
 /* Tests in guests. Whatever fails here prints where, what, and the end of the serial log, and
  * fails the test. The guest is in the test's *state; vm_down() ends it, failed or not. */
 
+/* Whether the lab has @kernel, a variant of kernel.sh or a guest of debian-image.sh. */
+bool vm_has(const char *kernel);
+
 /* A test with a guest of its own. */
 #define vm_test(test) cmocka_unit_test_teardown(test, vm_down)
 

@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Make guests that are Debian as Debian ships it: its own kernel, its own initrd, its own way to boot.
+#
+#   debian-image.sh DESTDIR AGENT GUEST...   prints the directory of each, one a line
+#
+# Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut. A directory
+# holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it, cmdline (what the kernel has to be
+# told to find its root) and release; it never changes once it is there. All of it is in the cache.
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/tests/vm
+# shellcheck source=tests/vm/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tests/vm/debian.sh
+. "$here/debian.sh"
+PATH=$PATH:/usr/sbin:/sbin
+
+# Raised when this script makes something else from the same input.
+recipe=1
+packages="usr-is-merged linux-image-amd64 systemd systemd-sysv udev kmod lvm2 busybox zstd e2fsprogs login
+    libyaml-0-2 libkmod2 dbus dbus-daemon polkitd libglib2.0-bin libaudit1"
+size=1200M
+
+destdir=${1:?DESTDIR} agent=${2:?AGENT}
+shift 2
+guests=$cache/debian
+
+suite_of() {
+    case $1 in
+    debian12 | debian12-*) echo bookworm ;;
+    debian13 | debian13-*) echo trixie ;;
+    esac
+}
+
+# What makes its initrd; the packages of the two cannot be installed together.
+generator_of() {
+    case $1 in
+    debian12 | debian13) echo initramfs-tools cryptsetup-initramfs ;;
+    debian12-dracut | debian13-dracut) echo dracut cryptsetup ;;
+    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut" ;;
+    esac
+}
+
+base_of() {
+    printf '%s/base-%s-%s.tar.zst\n' "$guests" "$1" \
+        "$(printf '%s %s %s' "$recipe" "$packages" "$(generator_of "$1")" | hash_text)"
+}
+
+make_base() {
+    [ ! -e "$base" ] || return 0
+    say "making $guest (about a minute)"
+    # The initrd comes later, when there is something of ours to go into it.
+    (
+        export INITRD=No
+        debian_bootstrap "$(suite_of "$guest")" "$base" "$packages $(generator_of "$guest")"
+    )
+    keep_newest "base-$guest-????????????????.tar.zst" 2
+}
+
+# A root of our own: what goes into an initrd is found by scripts of Debian's, in a chroot with /proc.
+# A container's root may not mount: the scripts then go without.
+as_root() {
+    if [ "$(id -u)" != 0 ]; then
+        unshare --map-root-user --map-auto --mount --pid --fork "$@" ||
+            die "cannot become root in a namespace" "run as root, or install uidmap and give this user ranges in /etc/subuid and /etc/subgid"
+    elif unshare --mount --pid --fork true 2>/dev/null; then
+        unshare --mount --pid --fork "$@"
+    else
+        "$@"
+    fi
+}
+
+make_guest() {
+    [ ! -e "$result" ] || return 0
+    say "making the image of $guest"
+    # Of a run that was ended.
+    rm -rf "$guests/new.$guest".*
+    work=$(mktemp -d "$guests/new.$guest.XXXXXX")
+    as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$destdir" "$agent" >"$work/log" 2>&1 || {
+        tail -n 20 "$work/log" >&2
+        die "the image of $guest could not be made" "log: $work/log"
+    }
+    publish "$work/guest" "$result"
+    rm -rf "$work"
+    keep_newest "$guest-????????????????" 5
+}
+
+keep_newest() {
+    # shellcheck disable=SC2012,SC2086 # our own names: a pattern
+    (cd "$guests" && ls -dt $1 | tail -n +"$(($2 + 1))" | xargs -r rm -rf)
+}
+
+make_locked() {
+    make_base
+    make_guest
+}
+
+result_of() {
+    printf '%s/%s-%s\n' "$guests" "$1" "$(printf '%s ' "$(base_of "$1")" "$size" "$contents" | hash_text)"
+}
+
+[ -x "$agent" ] || die "$agent is not there" "run ./dev build first"
+for guest; do
+    generator_of "$guest" >/dev/null
+done
+mkdir -p "$guests"
+contents=$(tree_hash "$here/image")-$(tree_hash "$destdir")-$(cat "$here/debian-tree.sh" "$agent" | hash_text)
+
+# At the same time: each keeps one core busy, and for a while only the network.
+running=
+for guest; do
+    result=$(result_of "$guest") base=$(base_of "$guest")
+    [ ! -e "$result" ] || continue
+    with_lock "debian-$guest" make_locked >&2 &
+    running="$running $!"
+done
+failed=
+for pid in $running; do
+    wait "$pid" || failed=yes
+done
+[ -z "$failed" ] || exit 1
+for guest; do
+    result_of "$guest"
+done

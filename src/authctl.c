@@ -56,6 +56,7 @@ static const struct Verb {
 	{"reload", "", 0, 0, 0, verb_reload, "have the daemon read the policy again"},
 	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW, verb_apply,
 	 "apply the policy once to all devices, without a daemon"},
+	{"udev", "PATH", 1, 1, 0, verb_udev, "for udev's rules: the verdict over a device"},
 	{"snapshot", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_snapshot,
 	 "all devices, as JSON"},
 	{"diff", "SNAPSHOT", 1, 1, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_diff,

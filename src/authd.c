@@ -15,6 +15,7 @@
 #include "names.h"
 #include "phase.h"
 #include "policy-files.h"
+#include "policy-start.h"
 #include "policy-write.h"
 #include "self-test.h"
 #include "vital.h"
@@ -148,14 +149,6 @@ static void take_options(const struct Source *source, struct ManagerOptions *opt
 
 /* --- policy --- */
 
-/* After the freeze: what was in force then. */
-static int load_in_force(struct Policy **ret)
-{
-	_cleanup_free_ char *path = runtime_path(POLICY_IN_FORCE);
-
-	return path ? policy_load_in_force(path, ret) : -ENOMEM;
-}
-
 /* For a start after the freeze, where files may have changed. A former one that is there still may
  * allow what this one does not. */
 static void note_in_force(const struct Policy *policy)
@@ -178,26 +171,20 @@ static void note_in_force(const struct Policy *policy)
 		(void)unlink(path);
 }
 
-/* A policy named on the command line is what its caller is there to mend. One that is installed
- * must not leave the machine without a guard: usb and thunderbolt, which are open by default, are
- * denied, the rest is the kernel's, and the failure shows in the status and at the end. */
 static int load(struct Source *source, struct Policy **ret)
 {
-	struct Phase phase;
-	int r;
+	struct PolicyStart start;
+	int r = policy_start(source->file, &start);
 
-	phase_read(&phase);
-	source->is_frozen = phase.is_frozen;
-	r = phase.is_frozen ? load_in_force(ret) : policy_load(source->file, ret);
-	source->is_degraded = r < 0;
-	if (r >= 0 || (source->file && !phase.is_frozen))
+	source->is_frozen = start.is_frozen;
+	source->is_degraded = start.error < 0;
+	if (r < 0)
 		return r;
-	*ret = policy_new();
-	if (!*ret)
-		return r;
-	log_error("the built-in policy is in force until the error is mended and tdx-authd "
-		  "reloaded: usb and thunderbolt are denied, the kernel decides over the rest");
-	(void)sd_notifyf(0, "ERRNO=%d", -r);
+	*ret = start.policy;
+	if (!source->is_degraded)
+		return 0;
+	log_error("that is so until the error is mended and tdx-authd reloaded");
+	(void)sd_notifyf(0, "ERRNO=%d", -start.error);
 	return 0;
 }
 

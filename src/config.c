@@ -61,6 +61,11 @@ static int parse_metrics(struct Parser *p, const struct Key *key)
 	return reader_bool(&p->yaml, key->name, &p->config.metrics);
 }
 
+static int parse_rules_only(struct Parser *p, const struct Key *key)
+{
+	return reader_bool(&p->yaml, key->name, &p->config.rules_only);
+}
+
 static int parse_version(struct Parser *p, const struct Key *key)
 {
 	return reader_version(&p->yaml, key->name);
@@ -74,6 +79,7 @@ static const struct Key keys[] = {
 	{"audit", parse_audit},
 	{"metrics", parse_metrics},
 	{"bus-connections-max", parse_bus_connections},
+	{"rules-only", parse_rules_only},
 	{NULL},
 };
 

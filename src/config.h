@@ -15,6 +15,7 @@ struct Config {
 	int log_level;		    /* as of syslog(3): records that are less urgent are dropped */
 	enum AuditUse audit;
 	bool metrics;
+	bool rules_only;	      /* udev's rules decide where no daemon does */
 	uint32_t bus_connections_max; /* to the daemon's own bus, at once */
 };
 

@@ -96,6 +96,13 @@ static void note_offer(struct Act *act, int error)
 		(void)note(act, STEP_AUTHORIZE, error);
 }
 
+/* Its driver may be in a module that udev did not load while the device was refused. */
+static void ask_for_module(const struct Act *act, bool was_refused)
+{
+	if (was_refused && act->reply->error == 0 && !*act->reply->driver)
+		(void)sysfs_write(act->target.dirfd, ATTR_UEVENT, UEVENT_AUTHORIZED);
+}
+
 /* However that ends, the device is kept for the driver again. */
 static void bind_only(struct Act *act, const char *driver)
 {
@@ -154,11 +161,13 @@ static bool is_as_wanted(const struct Act *act)
 void enforce_by_gate(int dirfd, const struct EnforceRequest *request, struct EnforceReply *ret)
 {
 	struct Act act = {request, {dirfd, request->bus, request->name}, ret};
+	bool was_refused;
 
 	*ret = (struct EnforceReply){0};
 	if (note(&act, STEP_READ, read_state(&act)) < 0 || request->to_default ||
 	    note(&act, STEP_AUTHORIZE, enforce_check_phase(dirfd, request, ret->authorized)) < 0)
 		return;
+	was_refused = ret->authorized != 1;
 	if (!request->authorize)
 		refuse(&act);
 	else if (request->set_driver && *request->driver)
@@ -168,4 +177,6 @@ void enforce_by_gate(int dirfd, const struct EnforceRequest *request, struct Enf
 	(void)note(&act, STEP_READ_BACK, read_state(&act));
 	if (ret->error == 0 && !is_as_wanted(&act))
 		(void)note(&act, STEP_READ_BACK, -EPROTO);
+	if (request->authorize)
+		ask_for_module(&act, was_refused);
 }

@@ -106,6 +106,9 @@ bool known_shows(const struct Known *known, const struct Device *device)
 void registry_note(struct Registry *registry, struct Known *known, const struct Device *device,
 		   const struct Decision *decision)
 {
+	if (!known->is_decided || known->action != decision->action ||
+	    known->rule != decision->rule || known->by != decision->by)
+		known->is_noted = false;
 	free(known->shown);
 	known->shown = shown_by(device);
 	known->is_decided = true;
@@ -119,6 +122,13 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	known->is_stale = false;
 	if (is_admitted(known))
 		++*counter_of(registry, known->rule);
+}
+
+void known_note_wanted(struct Known *known, enum Action wanted)
+{
+	if (known->wanted != wanted)
+		known->is_noted = false;
+	known->wanted = wanted;
 }
 
 /* --- how devices are left --- */

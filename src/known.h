@@ -36,6 +36,7 @@ struct Known {
 	unsigned n_offers; /* how often it was, and was not taken */
 	enum Bus bus;	   /* of the device, and what is wanted of it, valid once it is decided */
 	enum Action action;
+	enum Action wanted; /* the same, with our own word in the place of a kernel's without one */
 	enum DecidedBy by;
 	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
 };
@@ -80,6 +81,11 @@ void registry_drop_all(struct Registry *registry);
 /* Notes that @decision was made over @known, which is @device, in place of an earlier one. */
 void registry_note(struct Registry *registry, struct Known *known, const struct Device *device,
 		   const struct Decision *decision);
+
+/* Notes what is wanted of the device by that decision, where the kernel may have no word of its
+ * own.
+ */
+void known_note_wanted(struct Known *known, enum Action wanted);
 
 /* Whether @device shows the ids that were decided over. */
 bool known_shows(const struct Known *known, const struct Device *device);

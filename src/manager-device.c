@@ -337,6 +337,7 @@ static enum EnforcePlan plan(struct Manager *m, struct Known *known, const struc
 	enum EnforcePlan plan;
 
 	manager_stand_in(m, known, device, &wanted);
+	known_note_wanted(known, wanted.action);
 	plan = enforce_plan(device, &wanted, request, ret_why);
 
 	if (plan != PLAN_NOTHING)
@@ -383,6 +384,8 @@ static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_fi
 	policy_decide(m->policy, *device, &moment, &decision);
 	registry_note(&m->registry, known, *device, &decision);
 	if (m->audit && !bus_info[(*device)->bus].native) {
+		known_note_wanted(known, decision.action);
+		state_note(&m->state, known);
 		record_audit(*device, &decision);
 		m->counts.unchanged++;
 		return 0;
@@ -619,6 +622,7 @@ void manager_look_at_waiting(struct Manager *m)
 		free(path);
 	}
 	manager_sweep(m);
+	state_flush(&m->state, &m->registry);
 }
 
 int manager_look(const char *syspath, void *userdata)

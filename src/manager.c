@@ -102,6 +102,9 @@ static int drain(struct Manager *m, uint64_t until)
 	return r < 0 ? r : 0;
 }
 
+#define LOCK_PATIENCE_USEC UINT64_C(5000000)
+#define LOCK_PAUSE_USEC 10000
+
 /* Adds what earlier runs knew. */
 static int remember(struct Manager *m)
 {
@@ -113,13 +116,26 @@ static int remember(struct Manager *m)
 	return r;
 }
 
+/* Somebody who only decides over what came before the start will be done in a moment. */
+static int remember_after_others(struct Manager *m)
+{
+	uint64_t until = now_usec() + LOCK_PATIENCE_USEC;
+	int r;
+
+	while ((r = remember(m)) == -EAGAIN && now_usec() < until)
+		(void)usleep(LOCK_PAUSE_USEC);
+	return r;
+}
+
 int manager_apply(struct Manager *m)
 {
 	uint64_t until = last_moment(m);
 	unsigned before;
 	int r;
 
-	(void)remember(m); /* where a daemon runs, this is by hand to it */
+	r = remember(m); /* where a daemon runs, this is by hand to it */
+	if (r == -EAGAIN && m->options.alone)
+		return r;
 	/* A device authorized here may have made others: a virtio transport its virtio device. */
 	do {
 		before = m->counts.devices;
@@ -446,7 +462,7 @@ int manager_run(struct Manager *m)
 
 	if (r < 0)
 		return r;
-	if (remember(m) == -EAGAIN)
+	if (remember_after_others(m) == -EAGAIN)
 		log_warning("another tdx-auth notes its decisions in " RUNTIME_DIR
 			    ", so the next start will take those of this one for by hand");
 	r = manager_scan(m);
@@ -474,6 +490,19 @@ int manager_run(struct Manager *m)
 }
 
 /* --- birth and death --- */
+
+int manager_read_verdict(const struct Manager *m, const char *syspath, const char **ret_verdict,
+			 char **ret_source)
+{
+	const struct Known *known = registry_find(&m->registry, syspath);
+	const char *verdict = known ? state_verdict(known) : NULL;
+
+	if (!verdict)
+		return -ENOENT;
+	*ret_source = state_source(known);
+	*ret_verdict = verdict;
+	return *ret_source ? 0 : -ENOMEM;
+}
 
 const struct ManagerCounts *manager_counts(const struct Manager *m)
 {

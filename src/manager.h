@@ -21,6 +21,7 @@ struct ManagerOptions {
 	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
+	bool alone;	    /* manager_apply(): not beside somebody else who notes decisions */
 	const char *remark; /* before the status shown by the service manager; NULL: nothing */
 	const struct ManagerNotes *notes; /* the caller's; NULL: none */
 	bool metrics;			  /* whether to write them */
@@ -74,7 +75,13 @@ int manager_run(struct Manager *manager);
 
 /* Decides over every device that is there, and over those that appear because of it, and waits for
  * the outcomes. Returns 0, or a negative errno after the log told why: -EINTR for a signal, -ETIME
- * where that takes longer than three deadlines of a worker. */
+ * where that takes longer than three deadlines of a worker; or, of which the log does not tell,
+ * -EAGAIN where it is to be alone and is not. */
 int manager_apply(struct Manager *manager);
+
+/* What was decided over the device at @syspath: state_verdict() and state_source() of it. Returns
+ * 0; -ENOENT where nothing was; or -ENOMEM. */
+int manager_read_verdict(const struct Manager *manager, const char *syspath,
+			 const char **ret_verdict, char **ret_source);
 
 const struct ManagerCounts *manager_counts(const struct Manager *manager);

@@ -18,6 +18,14 @@
 #define ATTR_AUTHORIZED_DEFAULT "authorized_default" /* of a usb root hub, and a parameter */
 #define SYSFS_USBCORE_PARAMETERS "/sys/module/usbcore/parameters"
 
+/* udev's properties of a device: rules.d/60-tdx-auth.rules. */
+#define PROPERTY_VERDICT "TDX_AUTH_VERDICT"
+#define PROPERTY_RULE "TDX_AUTH_RULE"
+#define PROPERTY_MODE "TDX_AUTH_MODE" /* "audit" where nothing is refused */
+/* What has udev look at a device that was authorized while it has no driver, where the kernel says
+ * nothing: an event of our own, told by this argument (Documentation/ABI/testing/sysfs-uevent). */
+#define UEVENT_AUTHORIZED "change 3d0f8be2-27ba-4e41-8d0c-5f1c4d6c1a52 TDXAUTH=1"
+
 #define SYSFS_AUTHORIZATION "/sys/kernel/device_authorization"
 #define ATTR_MODE "mode"
 #define ATTR_LOCK "lock"

@@ -14,7 +14,7 @@
 #include "phase.h"
 
 #define STATE_HEADER "tdx-auth-state "
-#define STATE_VERSION 1
+#define STATE_VERSION 2				  /* 1 had no verdicts */
 #define STATE_SIZE_MAX ((off_t)256 * 1024 * 1024) /* bytes; 10,000 devices take some 2 MiB */
 #define SLACK 1024 /* lines beyond twice the devices before the file is written anew */
 
@@ -72,7 +72,8 @@ static int parse_whose(const char *word, bool *ret_is_ours, bool *ret_is_by_hand
 	return 0;
 }
 
-/* "DEV INO BEFORE AUTHORIZED WHOSE DRIVER", the rest of a line, with the numbers in decimal. */
+/* "DEV INO BEFORE AUTHORIZED WHOSE DRIVER VERDICT SOURCE", the rest of a line, with the numbers in
+ * decimal. The last two are for others than the next start, which decides anew. */
 static int parse_known(char *line, const char *syspath, struct Registry *registry)
 {
 	uint64_t dev, ino;
@@ -89,7 +90,9 @@ static int parse_known(char *line, const char *syspath, struct Registry *registr
 		return -EBADMSG;
 	word = next_word(&line);
 	driver = unescape_text(word ? word : "");
-	if (!driver || *line || strlen(driver) > POLICY_DRIVER_MAX)
+	if (!driver || strlen(driver) > POLICY_DRIVER_MAX)
+		return -EBADMSG;
+	if ((next_word(&line) && !next_word(&line)) || *line)
 		return -EBADMSG;
 	known = registry_restore(registry, syspath, dev, ino);
 	if (!known)
@@ -147,6 +150,7 @@ static int parse_line(char *line, struct Registry *registry, struct State *state
 	return 0;
 }
 
+/* A file of an earlier version is what a daemon finds that took the place of an earlier one. */
 static int parse_header(const char *line)
 {
 	const char *version = startswith(line, STATE_HEADER);
@@ -154,7 +158,7 @@ static int parse_header(const char *line)
 
 	if (!version || parse_number(version, &n) < 0)
 		return -EBADMSG;
-	return n == STATE_VERSION ? 0 : -EPROTONOSUPPORT;
+	return n >= 1 && n <= STATE_VERSION ? 0 : -EPROTONOSUPPORT;
 }
 
 int state_parse(const char *text, size_t size, struct Registry *registry, struct State *state,
@@ -223,20 +227,40 @@ static char authorized_letter(int authorized)
 	return authorized < 0 ? '-' : authorized ? '1' : '0';
 }
 
+/* What is in force by hand shows in how the device was left. */
+const char *state_verdict(const struct Known *known)
+{
+	if (known->is_by_hand && known->authorized >= 0)
+		return action_to_string(known->authorized ? ACTION_ALLOW : ACTION_DENY);
+	return known->is_decided && !known->is_stale ? action_to_string(known->wanted) : NULL;
+}
+
+char *state_source(const struct Known *known)
+{
+	struct Decision decision = known_decision(known);
+
+	if (known->is_by_hand)
+		decision.by = DECIDED_BY_HAND;
+	return decision_source(&decision, known->bus);
+}
+
 /* Of a device that a write is on its way to nobody knows how it is left, but that it was us. */
 static void add_known(struct State *state, const struct Known *known)
 {
+	const char *verdict = state_verdict(known);
 	_cleanup_free_ char *syspath = escape_word(known->syspath),
-			    *driver = escape_word(known->is_written ? "" : known->driver);
+			    *driver = escape_word(known->is_written ? "" : known->driver),
+			    *raw_source = verdict ? state_source(known) : strdup(""),
+			    *source = raw_source ? escape_word(raw_source) : NULL;
 
-	if (!syspath || !driver) {
+	if (!syspath || !driver || !source) {
 		state->is_broken = true;
 		return;
 	}
-	add_line(state, "+ %s %" PRIu64 " %" PRIu64 " %c %c %c %s\n", syspath, (uint64_t)known->dev,
-		 (uint64_t)known->ino, authorized_letter(known->before),
+	add_line(state, "+ %s %" PRIu64 " %" PRIu64 " %c %c %c %s%s%s%s%s\n", syspath,
+		 (uint64_t)known->dev, (uint64_t)known->ino, authorized_letter(known->before),
 		 authorized_letter(known->is_written ? -1 : known->authorized), whose_letter(known),
-		 driver);
+		 driver, verdict ? " " : "", verdict ? verdict : "", verdict ? " " : "", source);
 }
 
 void state_note(struct State *state, struct Known *known)

@@ -47,6 +47,12 @@ void state_note_usb(struct State *state);
 void state_note_gate(struct State *state, enum Bus bus);
 void state_note_gone(struct State *state, const struct Known *known);
 
+/* What the file says of the decision over a device, for who asks it and not the daemon: "allow",
+ * "deny", "remove" or "kernel", NULL where there is none yet; and what made it, as
+ * decision_source() has it, a new string or NULL. */
+const char *state_verdict(const struct Known *known);
+char *state_source(const struct Known *known);
+
 /* Writes what was noted. A file that has grown too long, or that could not be written before, is
  * written anew from @registry. */
 void state_flush(struct State *state, const struct Registry *registry);

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "capture.h"
+#include "escape.h"
 #include "phase.h"
+#include "state-find.h"
 
 #define FILE_NAME "state"
 
@@ -237,10 +240,130 @@ static void test_a_damaged_file_is_set_aside(void **state)
 	expect_set_aside("version 1\n", "it is damaged");
 }
 
+/* As a daemon leaves it that an upgrade ends. */
+static void test_a_file_of_the_first_version_is_read(void **state)
+{
+	struct Finding finding;
+	struct Known *known;
+
+	(void)state;
+	write_file("tdx-auth-state 1\n+ /sys/devices/a 7 1 1 0 o \n");
+	free(restart());
+	known = registry_find(&run.registry, "/sys/devices/a");
+	assert_non_null(known);
+	assert_true(known->is_ours);
+	assert_int_equal(state_find("/sys/devices/a", 7, 1, &finding), -ENOENT);
+}
+
+/* --- what others ask it --- */
+
+static struct Known *decide(const char *path, ino_t ino, enum Action action)
+{
+	const struct Device device = {.bus = BUS_USB,
+				      .syspath = (char *)path,
+				      .sysname = (char *)"x",
+				      .dev = 7,
+				      .ino = ino};
+	struct Known *known = add(path, ino, 0);
+
+	registry_note(&run.registry, known, &device,
+		      &(struct Decision){.action = action, .by = DECIDED_BY_DEFAULT});
+	known_note_wanted(known, action);
+	note(known);
+	return known;
+}
+
+static void expect_finding(const char *path, ino_t ino, const char *verdict, const char *source)
+{
+	struct Finding finding;
+	_cleanup_free_ char *text = NULL;
+
+	assert_int_equal(state_find(path, 7, ino, &finding), 0);
+	text = unescape_text(finding.source);
+	assert_string_equal(finding.verdict, verdict);
+	assert_string_equal(text, source);
+	finding_done(&finding);
+}
+
+static void expect_no_finding(const char *path, ino_t ino)
+{
+	struct Finding finding;
+
+	assert_int_equal(state_find(path, 7, ino, &finding), -ENOENT);
+}
+
+static void test_a_verdict_is_found_for_its_device_alone(void **state)
+{
+	(void)state;
+	decide("/sys/devices/a", 1, ACTION_DENY);
+	decide("/sys/devices/a b", 2, ACTION_ALLOW);
+	expect_finding("/sys/devices/a", 1, "deny", "default for usb");
+	expect_finding("/sys/devices/a b", 2, "allow", "default for usb");
+	expect_no_finding("/sys/devices/a", 3); /* another one at its path */
+	expect_no_finding("/sys/devices/c", 1);
+}
+
+static void test_the_latest_verdict_is_found(void **state)
+{
+	struct Known *known;
+
+	(void)state;
+	known = decide("/sys/devices/a", 1, ACTION_DENY);
+	decide("/sys/devices/a", 1, ACTION_ALLOW);
+	expect_finding("/sys/devices/a", 1, "allow", "default for usb");
+	known_note_state(known, 0, NULL, false);
+	known_note_by_hand(known, true);
+	note(known);
+	expect_finding("/sys/devices/a", 1, "deny", "by hand");
+}
+
+static void test_no_verdict_is_found_of_a_device_that_is_gone(void **state)
+{
+	struct Known *known;
+
+	(void)state;
+	known = decide("/sys/devices/a", 1, ACTION_ALLOW);
+	state_note_gone(&run.state, known);
+	flush(NULL);
+	expect_no_finding("/sys/devices/a", 1);
+}
+
+/* One that is to be decided over anew: the next verdict may be another. */
+static void test_no_verdict_is_found_of_a_device_that_is_stale(void **state)
+{
+	struct Known *known;
+
+	(void)state;
+	known = decide("/sys/devices/a", 1, ACTION_ALLOW);
+	known->is_stale = true;
+	known->is_noted = false;
+	note(known);
+	expect_no_finding("/sys/devices/a", 1);
+}
+
+static void test_who_has_the_file_shows(void **state)
+{
+	bool *is_kept = mmap(NULL, sizeof(*is_kept), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	(void)state;
+	assert_ptr_not_equal(is_kept, MAP_FAILED);
+	pid = fork(); /* to its own process a lock does not show */
+	if (pid == 0) {
+		*is_kept = state_is_kept();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(*is_kept);
+	close_run();
+	assert_false(state_is_kept());
+}
+
 static void test_a_file_of_a_later_version_is_set_aside(void **state)
 {
 	(void)state;
-	expect_set_aside("tdx-auth-state 2\n* something else\n", "a later version wrote it");
+	expect_set_aside("tdx-auth-state 3\n* something else\n", "a later version wrote it");
 }
 
 /* As many lines as a busy year makes do not fill /run. */
@@ -360,6 +483,12 @@ int main(void)
 		STATE_TEST(test_a_device_that_went_is_forgotten),
 		STATE_TEST(test_a_line_without_its_end_is_left_out),
 		STATE_TEST(test_a_damaged_file_is_set_aside),
+		STATE_TEST(test_a_file_of_the_first_version_is_read),
+		STATE_TEST(test_a_verdict_is_found_for_its_device_alone),
+		STATE_TEST(test_the_latest_verdict_is_found),
+		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_gone),
+		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_stale),
+		STATE_TEST(test_who_has_the_file_shows),
 		STATE_TEST(test_a_file_of_a_later_version_is_set_aside),
 		STATE_TEST(test_the_file_does_not_grow_with_what_happens),
 		STATE_TEST(test_a_full_disk_is_told_once_and_made_up_for),

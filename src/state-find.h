@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What the file of state.h says of one device, for who asks about that alone, and once: udev, of
+ * each device that comes. */
+struct Finding {
+	char *verdict; /* state_verdict() and state_source() of the device, escaped */
+	char *source;
+};
+
+/* Looks for the device at @syspath with that identity. Returns 0; -ENOENT where nobody has decided
+ * over it so far; or another negative errno. */
+int state_find(const char *syspath, dev_t dev, ino_t ino, struct Finding *ret);
+void finding_done(struct Finding *finding);
+
+/* Whether somebody is there who notes decisions: a daemon, or who decides once. */
+bool state_is_kept(void);

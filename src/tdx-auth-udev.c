@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What udev runs for each device that comes, so it is small: it says what was decided already, and
+ * leaves the rest to tdx-authctl(1), which waits for the daemon, or decides. */
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "escape.h"
+#include "state-find.h"
+#include "udev-property.h"
+#include "util.h"
+
+int main(int argc, char **argv)
+{
+	struct Finding finding;
+	_cleanup_free_ char *source = NULL;
+	struct stat st;
+
+	if (argc == 2 && lstat(argv[1], &st) == 0 &&
+	    state_find(argv[1], st.st_dev, st.st_ino, &finding) == 0 &&
+	    (source = unescape_text(finding.source)))
+		return udev_print_verdict(finding.verdict, source) < 0 ? EXIT_FAILURE
+								       : EXIT_SUCCESS;
+	(void)execl(TDX_AUTHCTL, TDX_AUTHCTL, "udev", argc == 2 ? argv[1] : "", NULL);
+	(void)fprintf(stderr, "tdx-auth-udev: " TDX_AUTHCTL ": %s\n", strerror(errno));
+	return EXIT_FAILURE;
+}

@@ -51,6 +51,14 @@
 #define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"
 #define CONFIG_OWNER "/etc/tdx-auth/tdx-authd.yaml" /* in the place of the vendor's */
 
+/* The module policy as modprobe(8) reads it, in a directory of modprobe.d(5), and what refuses. The
+ * owner's files take the place of the vendor's, table and configuration alike. */
+#define MODULE_CONFIG_VENDOR "/usr/lib/modprobe.d/00-tdx-auth.conf"
+#define MODULE_CONFIG_OWNER "/etc/modprobe.d/00-tdx-auth.conf"
+#define MODULE_TABLE_VENDOR "/usr/lib/tdx-auth/modules.table"
+#define MODULE_TABLE_OWNER "/etc/tdx-auth/modules.table"
+#define MODULE_GATE "/usr/lib/tdx-auth/tdx-auth-modgate"
+
 #define RUNTIME_DIR "/run/tdx-auth"
 #define SELF_TEST_FILE "self-test"
 #define MARK_STARTED "started"

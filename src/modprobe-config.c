@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "modprobe-config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "glob-match.h"
+#include "io.h"
+#include "names.h"
+
+#define FILE_SIZE_MAX ((off_t)16 * 1024 * 1024)
+#define BLANKS "\t "	     /* what libkmod parts words by */
+#define SPACES " \t\n\v\f\r" /* and those of soft dependencies */
+
+const char *const modprobe_directories[] = {
+	"/etc/modprobe.d",     "/run/modprobe.d", "/usr/local/lib/modprobe.d",
+	"/usr/lib/modprobe.d", "/lib/modprobe.d", NULL,
+};
+
+void module_name_normalize(char *name)
+{
+	bool in_bracket = false;
+
+	for (; *name; name++) {
+		if (*name == '[')
+			in_bracket = true;
+		else if (*name == ']')
+			in_bracket = false;
+		else if (*name == '-' && !in_bracket)
+			*name = '_';
+	}
+}
+
+/* --- lines --- */
+
+/* One line and those that a backslash at its end adds to it. A backslash before any other character
+ * vanishes, and what is behind a NUL does: so has it libkmod, whose strings end there. */
+struct Reader {
+	const char *text, *end;
+	unsigned line; /* that is next, from 1 */
+};
+
+static bool next_line(struct Reader *reader, char *buffer, unsigned *ret_line)
+{
+	size_t n = 0;
+
+	if (reader->text == reader->end)
+		return false;
+	*ret_line = reader->line;
+	while (reader->text < reader->end) {
+		char c = *reader->text++;
+
+		if (c == '\n') {
+			reader->line++;
+			break;
+		}
+		if (c != '\\' || reader->text == reader->end) {
+			buffer[n++] = c;
+			continue;
+		}
+		c = *reader->text++;
+		if (c == '\n')
+			reader->line++;
+		else
+			buffer[n++] = c;
+	}
+	buffer[n] = '\0';
+	return true;
+}
+
+/* Cuts the next word off *@pos and ends it there; NULL where there is none. */
+static char *next_word(char **pos)
+{
+	char *word = *pos + strspn(*pos, BLANKS);
+	size_t n = strcspn(word, BLANKS);
+
+	if (n == 0)
+		return NULL;
+	*pos = word + n;
+	if (**pos)
+		*(*pos)++ = '\0';
+	return word;
+}
+
+static void line_done(struct ModprobeLine *line)
+{
+	free(line->name);
+	free(line->text);
+}
+
+static int add_line(struct ModprobeConfig *config, const struct ModprobeLine *like,
+		    const char *name, const char *text)
+{
+	struct ModprobeLine line = *like;
+
+	line.name = strdup(name);
+	line.text = strdup(text);
+	if (line.name && line.text && vector_add(&config->lines, &line, sizeof(line)) == 0) {
+		module_name_normalize(line.name);
+		return 0;
+	}
+	line_done(&line);
+	return -ENOMEM;
+}
+
+/* Whether the @n bytes at @word say that what follows comes before, or after, the module. */
+static bool is_side(const char *word, size_t n)
+{
+	return (n == 4 && memcmp(word, "pre:", 4) == 0) ||
+	       (n == 5 && memcmp(word, "post:", 5) == 0);
+}
+
+/* What is in front of the first of these belongs to neither side: kmod_config_add_softdep(). */
+static const char *softdep_begin(const char *text)
+{
+	for (;;) {
+		size_t n;
+
+		text += strspn(text, SPACES);
+		n = strcspn(text, SPACES);
+		if (n == 0 || is_side(text, n))
+			return text;
+		text += n;
+	}
+}
+
+static int parse_line(struct ModprobeConfig *config, struct ModprobeLine *like, char *text)
+{
+	static const char *const words[_MODPROBE_COMMAND_MAX] = {"blacklist", "install", "softdep"};
+	const char *word, *name;
+
+	if (*text == '#')
+		return 0;
+	word = next_word(&text);
+	name = word ? next_word(&text) : NULL;
+	if (!name)
+		return 0;
+	for (enum ModprobeCommand i = 0; i < _MODPROBE_COMMAND_MAX; i++) {
+		if (!streq(word, words[i]))
+			continue;
+		like->command = i;
+		if (i == MODPROBE_BLACKLIST)
+			text += strlen(text);
+		else if (!*text)
+			return 0; /* libkmod ignores the line */
+		return add_line(config, like, name,
+				i == MODPROBE_SOFTDEP ? softdep_begin(text) : text);
+	}
+	return 0;
+}
+
+int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const char *text,
+			  size_t size)
+{
+	struct Reader reader = {text, text + size, 1};
+	struct ModprobeLine like = {.file = strdup(name)};
+	_cleanup_free_ char *buffer = malloc(size + 1);
+	int r = 0;
+
+	if (!buffer || !like.file ||
+	    vector_add(&config->files, &like.file, sizeof(like.file)) < 0) {
+		free((char *)like.file);
+		return -ENOMEM;
+	}
+	while (r == 0 && next_line(&reader, buffer, &like.line))
+		r = parse_line(config, &like, buffer);
+	return r;
+}
+
+/* --- files --- */
+
+int modprobe_config_add_file(struct ModprobeConfig *config, const char *path, const char *name)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) /* a link to /dev/null masks a name */
+		return 0;
+	if (st.st_size > FILE_SIZE_MAX)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	n = read_full(fd, text, (size_t)st.st_size);
+	return n < 0 ? (int)n : modprobe_config_parse(config, name, text, (size_t)n);
+}
+
+struct File {
+	char *path; /* as it is called below the root */
+	const char *name;
+};
+
+static bool is_config_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return name[0] != '.' && n > strlen(".conf") && streq(name + n - strlen(".conf"), ".conf");
+}
+
+static bool has_name(const struct Vector *files, const char *name)
+{
+	const struct File *all = files->data;
+
+	for (size_t i = 0; i < files->n; i++)
+		if (streq(all[i].name, name))
+			return true;
+	return false;
+}
+
+static int add_name(struct Vector *files, const char *directory, const char *name)
+{
+	struct File file;
+
+	if (!is_config_name(name) || has_name(files, name))
+		return 0;
+	if (asprintf(&file.path, "%s/%s", directory, name) < 0)
+		return -ENOMEM;
+	file.name = file.path + strlen(directory) + 1;
+	if (vector_add(files, &file, sizeof(file)) == 0)
+		return 0;
+	free(file.path);
+	return -ENOMEM;
+}
+
+static int list_directory(const char *root, const char *directory, struct Vector *files)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int r = 0;
+
+	if (asprintf(&path, "%s%s", root ? root : "", directory) < 0)
+		return -ENOMEM;
+	dir = opendir(path);
+	while (r == 0 && dir && (entry = readdir(dir)))
+		r = add_name(files, directory, entry->d_name);
+	return r;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	return strcmp(((const struct File *)a)->name, ((const struct File *)b)->name);
+}
+
+static int read_files(struct ModprobeConfig *config, const char *root, const struct Vector *files)
+{
+	const struct File *all = files->data;
+
+	for (size_t i = 0; i < files->n; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s%s", root ? root : "", all[i].path) < 0 ||
+		    modprobe_config_add_file(config, path, all[i].path) == -ENOMEM)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int modprobe_config_read(const char *root, struct ModprobeConfig *ret)
+{
+	_cleanup_vector_ struct Vector files = {0};
+	int r = 0;
+
+	*ret = (struct ModprobeConfig){0};
+	for (const char *const *directory = modprobe_directories; r == 0 && *directory; directory++)
+		r = list_directory(root, *directory, &files);
+	if (files.n > 0)
+		qsort(files.data, files.n, sizeof(struct File), compare_files);
+	if (r == 0)
+		r = read_files(ret, root, &files);
+	for (size_t i = 0; i < files.n; i++)
+		free(((struct File *)files.data)[i].path);
+	return r;
+}
+
+void modprobe_config_done(struct ModprobeConfig *config)
+{
+	struct ModprobeLine *lines = config->lines.data;
+
+	for (size_t i = 0; i < config->lines.n; i++)
+		line_done(&lines[i]);
+	for (size_t i = 0; i < config->files.n; i++)
+		free(((char **)config->files.data)[i]);
+	vector_done(&config->lines);
+	vector_done(&config->files);
+}
+
+/* --- what they say --- */
+
+static bool is_ours(const struct ModprobeLine *line)
+{
+	const char *rest = startswith(line->text, MODULE_GATE);
+
+	return rest && (!*rest || *rest == ' ');
+}
+
+/* Whether the shell that is given @command surely loads no module: what people write there, in the
+ * place of a module, to be rid of it. */
+static bool loads_nothing(const char *command)
+{
+	static const char *const words[] = {"true", "false",  ":",	"exit",
+					    "echo", "logger", "printf", "nologin"};
+	size_t n;
+
+	if (strstr(command, "modprobe") || strstr(command, "insmod"))
+		return false;
+	command += strspn(command, BLANKS);
+	n = strcspn(command, BLANKS ";&|");
+	while (memchr(command, '/', n)) {
+		size_t head = strcspn(command, "/") + 1;
+
+		command += head;
+		n -= head;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(words); i++)
+		if (strlen(words[i]) == n && memcmp(words[i], command, n) == 0)
+			return true;
+	return false;
+}
+
+const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *config,
+						   const char *module)
+{
+	const struct ModprobeLine *lines = config->lines.data;
+	bool has_command = false;
+
+	for (size_t i = 0; i < config->lines.n; i++) {
+		const struct ModprobeLine *line = &lines[i];
+
+		if (line->command == MODPROBE_BLACKLIST && streq(line->name, module))
+			return line;
+		if (line->command != MODPROBE_INSTALL || has_command || is_ours(line) ||
+		    !glob_match(line->name, module))
+			continue;
+		if (loads_nothing(line->text))
+			return line;
+		has_command = true; /* the first decides */
+	}
+	return NULL;
+}
+
+const char *softdep_next(const char **pos, size_t *ret_len)
+{
+	const char *word = *pos;
+
+	do {
+		word += strspn(word, SPACES);
+		*ret_len = strcspn(word, SPACES);
+		*pos = word + *ret_len;
+		if (*ret_len > 0 && !is_side(word, *ret_len))
+			return word;
+		word = *pos;
+	} while (*ret_len > 0);
+	return NULL;
+}

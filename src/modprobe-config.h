@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util.h"
+#include "vector.h"
+
+/* modprobe.d(5), as libkmod reads it, with the place of each line, which libkmod does not tell. */
+
+enum ModprobeCommand {
+	MODPROBE_BLACKLIST, /* name: a module */
+	MODPROBE_INSTALL,   /* name: a glob on modules, text: the command */
+	MODPROBE_SOFTDEP,   /* name: a module, text: what comes before and after it */
+	_MODPROBE_COMMAND_MAX,
+};
+
+struct ModprobeLine {
+	enum ModprobeCommand command;
+	char *name;	  /* with "_" for "-", but in brackets */
+	char *text;	  /* "" for a blacklist */
+	const char *file; /* of the struct's own */
+	unsigned line;	  /* on which it begins, from 1 */
+};
+
+/* The zero value is empty. */
+struct ModprobeConfig {
+	struct Vector lines; /* of struct ModprobeLine, in the order in which libkmod has them */
+	struct Vector files; /* of strings, owned */
+};
+
+/* The directories of libkmod, in falling order of precedence for files of one name: NULL ends them.
+ * libkmod.c, default_config_paths; older versions know no /usr/lib, where it is the same as /lib.
+ */
+extern const char *const modprobe_directories[];
+
+/* Reads the NAME.conf of all of them, below @root, NULL for this system: files of all in the order
+ * of names, and of those of one name the one in the first directory. What cannot be read is left
+ * out, as libkmod does it. Returns 0 or -ENOMEM. The caller calls modprobe_config_done() in each
+ * case. */
+int modprobe_config_read(const char *root, struct ModprobeConfig *ret);
+
+/* Adds the lines of one file, which `modules.softdep` may be, too: @path is where it is and @name
+ * what it is called. Returns 0, -ENOMEM, or another negative errno where it cannot be read. */
+int modprobe_config_add_file(struct ModprobeConfig *config, const char *path, const char *name);
+
+/* Adds the lines of the @size bytes at @text, which may be anything. Returns 0 or -ENOMEM. */
+int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const char *text,
+			  size_t size);
+
+void modprobe_config_done(struct ModprobeConfig *config);
+
+/* The line by which udev and `modprobe -b` do not load @module, or NULL: a blacklist, or the first
+ * `install` that fits where its command loads nothing. Lines that tdx-auth rendered do not count.
+ */
+const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *config,
+						   const char *module);
+
+/* Walks what a softdep names, on either side: *@pos is its text at first. Returns the next name, of
+ * a module or an alias, *ret_len bytes long and not terminated, or NULL. */
+const char *softdep_next(const char **pos, size_t *ret_len);
+
+/* "-" becomes "_", but in brackets: libkmod's underscores(). */
+void module_name_normalize(char *name);

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "module-list.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sys/utsname.h>
+
+/* --- names --- */
+
+/* What is called @path without directories and without .ko and what compression adds to it. */
+static char *name_of_path(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	char *name;
+
+	base = base ? base + 1 : path;
+	name = strndup(base, strcspn(base, "."));
+	if (name)
+		module_name_normalize(name);
+	return name;
+}
+
+static int compare_modules(const void *a, const void *b)
+{
+	return strcmp(((const struct Module *)a)->name, ((const struct Module *)b)->name);
+}
+
+const struct Module *module_list_find(const struct ModuleList *list, const char *name)
+{
+	_cleanup_free_ char *normal = strdup(name);
+	struct Module key = {.name = normal};
+
+	if (!normal || list->n == 0)
+		return NULL;
+	module_name_normalize(normal);
+	return bsearch(&key, list->modules, list->n, sizeof(key), compare_modules);
+}
+
+size_t module_number(const struct ModuleList *list, const struct Module *module)
+{
+	return (size_t)(module - list->modules);
+}
+
+static void module_done(struct Module *module)
+{
+	for (size_t i = 0; i < module->initcalls.n; i++)
+		free(((char **)module->initcalls.data)[i]);
+	vector_done(&module->initcalls);
+	free(module->needs);
+	free(module->path);
+	free(module->name);
+}
+
+/* --- files --- */
+
+typedef int (*on_line_t)(char *line, void *userdata);
+
+/* Calls @on_line with each line of @file, until one returns an error. */
+static int read_lines(const char *path, on_line_t on_line, void *userdata)
+{
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	while (r == 0 && getline(&line, &size, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		r = on_line(line, userdata);
+	}
+	return r == 0 && ferror(file) ? -EIO : r;
+}
+
+static int read_lines_of(const struct ModuleList *list, const char *name, on_line_t on_line,
+			 void *userdata)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", list->directory, name) < 0)
+		return -ENOMEM;
+	return read_lines(path, on_line, userdata);
+}
+
+/* --- modules --- */
+
+struct Found {
+	struct Vector modules; /* of struct Module */
+	struct Vector lines;   /* of strings, owned: what each needs, as paths */
+};
+
+static int add_module(struct Found *found, const char *path, const char *needs, bool is_builtin)
+{
+	struct Module module = {
+		.name = name_of_path(path), .path = strdup(path), .is_builtin = is_builtin};
+	char *line = strdup(needs);
+
+	if (module.name && module.path && line &&
+	    vector_add(&found->lines, &line, sizeof(line)) == 0) {
+		if (vector_add(&found->modules, &module, sizeof(module)) == 0)
+			return 0;
+		found->lines.n--;
+	}
+	free(line);
+	module_done(&module);
+	return -ENOMEM;
+}
+
+/* PATH: PATH... */
+static int on_dep(char *line, void *userdata)
+{
+	char *needs = strchr(line, ':');
+
+	if (!needs)
+		return -EBADMSG;
+	*needs++ = '\0';
+	return add_module(userdata, line, needs, false);
+}
+
+static int on_builtin(char *line, void *userdata)
+{
+	return *line ? add_module(userdata, line, "", true) : 0;
+}
+
+struct Named {
+	struct Module module;
+	char *needs;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct Named *x = a, *y = b;
+	int by_name = compare_modules(&x->module, &y->module);
+
+	/* what can be loaded in front of what is built in */
+	return by_name ? by_name : (int)x->module.is_builtin - (int)y->module.is_builtin;
+}
+
+static int resolve_needs(struct ModuleList *list, struct Module *module, char *needs)
+{
+	for (char *word = strtok(needs, " "); word; word = strtok(NULL, " ")) {
+		_cleanup_free_ char *name = name_of_path(word);
+		const struct Module *other = name ? module_list_find(list, name) : NULL;
+		uint32_t *more;
+
+		if (!name)
+			return -ENOMEM;
+		if (!other)
+			return -EBADMSG;
+		more = reallocarray(module->needs, module->n_needs + 1, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		module->needs = more;
+		module->needs[module->n_needs++] = (uint32_t)module_number(list, other);
+	}
+	return 0;
+}
+
+/* Takes over what was found, each name once. */
+static int take_found(struct ModuleList *list, struct Found *found)
+{
+	size_t n = found->modules.n;
+	_cleanup_free_ struct Named *all = calloc(n + 1, sizeof(*all));
+	int r = 0;
+
+	list->modules = calloc(n + 1, sizeof(*list->modules));
+	if (!all || !list->modules)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct Named){((struct Module *)found->modules.data)[i],
+					((char **)found->lines.data)[i]};
+	found->modules.n = found->lines.n = 0;
+	qsort(all, n, sizeof(*all), compare_named);
+	for (size_t i = 0; i < n; i++) {
+		if (list->n > 0 && streq(list->modules[list->n - 1].name, all[i].module.name)) {
+			module_done(&all[i].module);
+			free(all[i].needs);
+			continue;
+		}
+		all[list->n].needs = all[i].needs;
+		list->modules[list->n++] = all[i].module;
+	}
+	for (size_t i = 0; i < list->n; i++) {
+		if (r == 0)
+			r = resolve_needs(list, &list->modules[i], all[i].needs);
+		free(all[i].needs);
+	}
+	return r;
+}
+
+static void found_done(struct Found *found)
+{
+	for (size_t i = 0; i < found->modules.n; i++) {
+		module_done((struct Module *)found->modules.data + i);
+		free(((char **)found->lines.data)[i]);
+	}
+	vector_done(&found->modules);
+	vector_done(&found->lines);
+}
+
+static int read_modules(struct ModuleList *list)
+{
+	_cleanup_(found_done) struct Found found = {0};
+	int r = read_lines_of(list, "modules.dep", on_dep, &found);
+
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	r = read_lines_of(list, "modules.builtin", on_builtin, &found);
+	return r < 0 && r != -ENOENT ? r : take_found(list, &found);
+}
+
+/* --- init functions --- */
+
+/* What is behind "__COUNTER_LINE_" at @s; NULL where that is not there. */
+static const char *skip_place(const char *s)
+{
+	s += 2;
+	for (int i = 0; i < 2; i++) {
+		size_t n = strspn(s, "0123456789");
+
+		if (n == 0 || s[n] != '_')
+			return NULL;
+		s += n + 1;
+	}
+	return s;
+}
+
+/* What initcall_blacklist= calls the function of such a symbol, and the module it is of: the kernel
+ * builds __initcall__kmod_MODULE__COUNTER_LINE_FUNCTIONLEVEL of them, LEVEL being a digit, with an
+ * s where it waits, or a word for what is of no module (include/linux/init.h: __initcall_id()).
+ * Returns 0, -EINVAL, or -ENOMEM. */
+static int parse_initcall(const char *symbol, char **ret_module, char **ret_function)
+{
+	const char *module = startswith(symbol, "__initcall__kmod_"), *end = module,
+		   *function = NULL;
+	size_t n;
+
+	while (end && !function) {
+		end = strstr(end, "__");
+		function = end ? skip_place(end) : NULL;
+		end = end && !function ? end + 1 : end;
+	}
+	if (!function)
+		return -EINVAL;
+	n = strlen(function);
+	if (n > 0 && function[n - 1] == 's')
+		n--;
+	if (n < 2 || !isdigit((unsigned char)function[n - 1]))
+		return -EINVAL;
+	*ret_module = strndup(module, (size_t)(end - module));
+	*ret_function = strndup(function, n - 1);
+	return *ret_module && *ret_function ? 0 : -ENOMEM;
+}
+
+/* ADDRESS TYPE SYMBOL */
+static int on_symbol(char *line, void *userdata)
+{
+	struct ModuleList *list = userdata;
+	_cleanup_free_ char *module = NULL, *function = NULL;
+	struct Module *found;
+	char *symbol = strstr(line, " __initcall__kmod_");
+	int r;
+
+	if (!symbol)
+		return 0;
+	symbol++;
+	symbol[strcspn(symbol, " \t")] = '\0';
+	r = parse_initcall(symbol, &module, &function);
+	if (r < 0)
+		return r == -EINVAL ? 0 : r;
+	list->has_initcalls = true;
+	found = (struct Module *)module_list_find(list, module);
+	if (!found || !found->is_builtin)
+		return 0;
+	if (vector_add(&found->initcalls, &function, sizeof(function)) < 0)
+		return -ENOMEM;
+	TAKE_PTR(function);
+	return 0;
+}
+
+/* The symbols of that kernel, where somebody left them. */
+static int read_initcalls(struct ModuleList *list, const char *root, bool is_running)
+{
+	static const char *const places[] = {"%s/boot/System.map-%s",
+					     "%s/lib/modules/%s/System.map",
+					     "%s/usr/lib/debug/boot/System.map-%s"};
+
+	if (is_running) {
+		int r = read_lines("/proc/kallsyms", on_symbol, list);
+
+		if (r == -ENOMEM || list->has_initcalls)
+			return r;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(places) && !list->has_initcalls; i++) {
+		_cleanup_free_ char *path = NULL;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		if (asprintf(&path, places[i], root ? root : "", list->version) < 0 ||
+		    read_lines(path, on_symbol, list) == -ENOMEM)
+			return -ENOMEM;
+#pragma GCC diagnostic pop
+	}
+	return 0;
+}
+
+/* --- the kernel --- */
+
+static int only_kernel(const char *root, char **ret)
+{
+	_cleanup_free_ char *path = NULL, *version = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+
+	if (asprintf(&path, "%s/lib/modules", root) < 0)
+		return -ENOMEM;
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (version)
+			return -ENOTUNIQ;
+		version = strdup(entry->d_name);
+		if (!version)
+			return -ENOMEM;
+	}
+	if (!version)
+		return -ENOENT;
+	*ret = TAKE_PTR(version);
+	return 0;
+}
+
+static int find_version(const char *root, const char *version, char **ret)
+{
+	struct utsname running;
+
+	if (!version && root)
+		return only_kernel(root, ret);
+	if (!version && uname(&running) < 0)
+		return -errno;
+	*ret = strdup(version ? version : running.release);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static bool is_running(const char *root, const char *version)
+{
+	struct utsname running;
+
+	return !root && uname(&running) == 0 && streq(running.release, version);
+}
+
+int module_list_read(const char *root, const char *version, struct ModuleList *ret)
+{
+	int r;
+
+	*ret = (struct ModuleList){0};
+	r = find_version(root, version, &ret->version);
+	if (r < 0)
+		return r;
+	if (strchr(ret->version, '/') || ret->version[0] == '.')
+		return -ENOENT;
+	if (asprintf(&ret->directory, "%s/lib/modules/%s", root ? root : "", ret->version) < 0) {
+		ret->directory = NULL;
+		return -ENOMEM;
+	}
+	if (access(ret->directory, F_OK) < 0)
+		return -errno;
+	r = read_modules(ret);
+	return r < 0 ? r : read_initcalls(ret, root, is_running(root, ret->version));
+}
+
+void module_list_done(struct ModuleList *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		module_done(&list->modules[i]);
+	free(list->modules);
+	free(list->directory);
+	free(list->version);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "modprobe-config.h"
+
+/* All modules of one kernel, those that are built into it included. */
+
+struct Module {
+	char *name; /* with "_" for "-" */
+	char *path; /* below lib/modules/VERSION, as depmod(8) has it */
+	bool is_builtin;
+	uint32_t *needs; /* numbers of the modules that are loaded before it, of all depths */
+	size_t n_needs;
+	struct Vector initcalls; /* is_builtin: of strings, owned: functions that the kernel calls
+				  * at its start */
+};
+
+struct ModuleList {
+	char *version;
+	char *directory;	/* lib/modules/VERSION, its root included */
+	struct Module *modules; /* by name; no name twice */
+	size_t n;
+	bool has_initcalls; /* there was something to learn them from */
+};
+
+/* Reads those of the kernel @version of the system at @root; NULL: the running kernel, and this
+ * system. Below another root NULL is the only kernel that is there. Returns 0; -ENOENT where there
+ * is no such kernel, and -ENOTUNIQ where there are several; -ENODATA without a modules.dep;
+ * -EBADMSG where it is none; or another negative errno. The caller calls module_list_done() in each
+ * case. */
+int module_list_read(const char *root, const char *version, struct ModuleList *ret);
+void module_list_done(struct ModuleList *list);
+
+/* The module of that name, in which "-" is "_", too; NULL: none. */
+const struct Module *module_list_find(const struct ModuleList *list, const char *name);
+
+/* The number of @module, which is one of them. */
+size_t module_number(const struct ModuleList *list, const struct Module *module);

@@ -7,6 +7,7 @@
 
 #include "escape.h"
 #include "lint.h"
+#include "module-allow.h"
 #include "modules.h"
 #include "output.h"
 #include "policy-files.h"
@@ -129,38 +130,6 @@ static void note(struct Check *check, const char *text)
 
 /* --- modules --- */
 
-static const struct Condition *exact_id(const struct Match *match, enum IdField field)
-{
-	for (uint32_t i = 0; i < match->n_conditions; i++) {
-		const struct Condition *c = &match->conditions[i];
-
-		if (c->type == CONDITION_ID && c->field == field && c->n == 1 &&
-		    c->numbers[0].mask == UINT32_MAX)
-			return c;
-	}
-	return NULL;
-}
-
-/* The modalias of a device with the ids of @rule, of no class and no subsystem: NULL where it does
- * not name both ids. */
-static char *modalias_of_rule(const struct Rule *rule)
-{
-	const struct Condition *vendor = exact_id(&rule->match, ID_VENDOR),
-			       *device = exact_id(&rule->match, ID_DEVICE);
-	char *text = NULL;
-	int n = -1;
-
-	if (!device || (!vendor && rule->match.bus != BUS_VIRTIO))
-		return NULL;
-	if (rule->match.bus == BUS_PCI)
-		n = asprintf(&text, "pci:v%08Xd%08Xsv00000000sd00000000bc00sc00i00",
-			     vendor->numbers[0].value, device->numbers[0].value);
-	else if (rule->match.bus == BUS_VIRTIO)
-		n = asprintf(&text, "virtio:d%08Xv%08X", device->numbers[0].value,
-			     vendor ? vendor->numbers[0].value : 0);
-	return n < 0 ? NULL : text;
-}
-
 /* Rules that give a device of which no module of this kernel knows the ids. One by class may still
  * do, and so may a driver that is built in, which modules.alias does not tell. */
 static void warn_of_unknown_ids(struct Check *check)
@@ -168,7 +137,7 @@ static void warn_of_unknown_ids(struct Check *check)
 	for (size_t i = 0; i < policy_n_rules(check->policy); i++) {
 		const struct Rule *rule = policy_rule(check->policy, i);
 		_cleanup_free_ char *modalias =
-			rule->action == ACTION_ALLOW ? modalias_of_rule(rule) : NULL;
+			rule->action == ACTION_ALLOW ? rule_modalias(rule, false) : NULL;
 		char **modules = NULL;
 
 		if (modalias && !modules_have_aliases(NULL, NULL)) {

@@ -22,12 +22,14 @@ enum {
 	OPT_I_KNOW = 64,
 	OPT_PERMANENT = 128,
 	OPT_REMOVE = 256,
-	_OPT_VERB_MAX = 512,
-	OPT_HELP = 512,
-	OPT_VERSION = 1024,
+	OPT_KERNEL = 512,
+	_OPT_VERB_MAX = 1024,
+	OPT_HELP = 1024,
+	OPT_VERSION = 2048,
 };
 
 #define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
+#define OPT_MODULES (OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_KERNEL)
 #define ANY_NUMBER 1000000
 
 /* To add a verb: a row here, its function in a file authctl-*.c, a section in tdx-authctl(1). */
@@ -69,6 +71,14 @@ static const struct Verb {
 	 "a policy for the devices in use"},
 	{"policy test", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_EXPECT | OPT_JSON,
 	 verb_policy_test, "the verdicts over a snapshot"},
+	{"modules list", "", 0, 0, OPT_MODULES | OPT_JSON, verb_modules_list,
+	 "every kernel module, whether it may be loaded, and why"},
+	{"modules render", "", 0, 0, OPT_MODULES, verb_modules_render,
+	 "have modprobe and udev refuse the others"},
+	{"modules check", "", 0, 0, OPT_MODULES | OPT_JSON, verb_modules_check,
+	 "whether what was rendered is what would be"},
+	{"modules explain", "MODULE", 1, 1, OPT_MODULES | OPT_JSON, verb_modules_explain,
+	 "all about one module"},
 };
 
 static const struct option long_options[] = {
@@ -78,6 +88,7 @@ static const struct option long_options[] = {
 	{"driver", required_argument, NULL, OPT_DRIVER},
 	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"expect", required_argument, NULL, OPT_EXPECT},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"i-know", no_argument, NULL, OPT_I_KNOW},
 	{"permanent", no_argument, NULL, OPT_PERMANENT},
 	{"remove", no_argument, NULL, OPT_REMOVE},
@@ -100,6 +111,7 @@ static void print_help(void)
 		     "  --root DIR       the drop-ins of the system in this directory\n"
 		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
 		     "  --expect FILE    with policy test: the verdicts that must come out\n"
+		     "  --kernel VERSION with modules: the kernel with these modules\n"
 		     "  --driver NAME    with authorize: the only driver that may bind\n"
 		     "  --permanent      with authorize and deny: for later boots, too\n"
 		     "  --remove         with deny: take the device out of the machine\n"
@@ -372,6 +384,9 @@ int authctl_main(int argc, char **argv)
 			break;
 		case OPT_EXPECT:
 			options.expect = optarg;
+			break;
+		case OPT_KERNEL:
+			options.kernel = optarg;
 			break;
 		case OPT_I_KNOW:
 			options.i_know = true;

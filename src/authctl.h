@@ -21,6 +21,7 @@ struct Options {
 	const char *driver;   /* NULL: not given */
 	const char *snapshot; /* NULL: the devices that are there */
 	const char *expect;   /* NULL: not given */
+	const char *kernel;   /* NULL: the running one, or the only one below root */
 	bool i_know;
 	bool permanent;
 	bool remove;
@@ -45,6 +46,10 @@ int verb_apply(const struct Options *options, char *const *args);
 int verb_udev(const struct Options *options, char *const *args);
 int verb_snapshot(const struct Options *options, char *const *args);
 int verb_diff(const struct Options *options, char *const *args);
+int verb_modules_list(const struct Options *options, char *const *args);
+int verb_modules_render(const struct Options *options, char *const *args);
+int verb_modules_check(const struct Options *options, char *const *args);
+int verb_modules_explain(const struct Options *options, char *const *args);
 int verb_policy_check(const struct Options *options, char *const *args);
 int verb_policy_show(const struct Options *options, char *const *args);
 int verb_policy_generate(const struct Options *options, char *const *args);

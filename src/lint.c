@@ -52,10 +52,6 @@ static void check_policy(struct Lint *lint)
 	check_default(lint, "\"*\"", policy->any_default);
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		check_default(lint, bus_to_string(bus), policy->bus_default[bus]);
-	if (policy->modules.mode == MODULES_AUDIT || policy->modules.mode == MODULES_ENFORCE)
-		add(lint,
-		    "modules: mode: %s: this version enforces nothing of it: no module is kept out",
-		    module_mode_to_string(policy->modules.mode));
 }
 
 /* --- a rule's matches --- */

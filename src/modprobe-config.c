@@ -89,6 +89,14 @@ static void line_done(struct ModprobeLine *line)
 	free(line->text);
 }
 
+static bool is_ours(const struct ModprobeLine *line)
+{
+	const char *base = strrchr(line->file, '/'), *rest = startswith(line->text, MODULE_GATE);
+
+	return streq(base ? base + 1 : line->file, MODULE_CONFIG_NAME) ||
+	       (rest && (!*rest || *rest == ' '));
+}
+
 static int add_line(struct ModprobeConfig *config, const struct ModprobeLine *like,
 		    const char *name, const char *text)
 {
@@ -96,9 +104,11 @@ static int add_line(struct ModprobeConfig *config, const struct ModprobeLine *li
 
 	line.name = strdup(name);
 	line.text = strdup(text);
-	if (line.name && line.text && vector_add(&config->lines, &line, sizeof(line)) == 0) {
+	if (line.name && line.text) {
 		module_name_normalize(line.name);
-		return 0;
+		line.is_ours = is_ours(&line);
+		if (vector_add(&config->lines, &line, sizeof(line)) == 0)
+			return 0;
 	}
 	line_done(&line);
 	return -ENOMEM;
@@ -170,7 +180,7 @@ int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const
 
 /* --- files --- */
 
-int modprobe_config_add_file(struct ModprobeConfig *config, const char *path, const char *name)
+static int add_file(struct ModprobeConfig *config, const char *path, const char *name)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *text = NULL;
@@ -191,8 +201,9 @@ int modprobe_config_add_file(struct ModprobeConfig *config, const char *path, co
 }
 
 struct File {
-	char *path; /* as it is called below the root */
-	const char *name;
+	char *path;	  /* as it is called below the root */
+	const char *name; /* by which it is in order */
+	bool is_absolute; /* the root is in its path */
 };
 
 static bool is_config_name(const char *name)
@@ -214,7 +225,7 @@ static bool has_name(const struct Vector *files, const char *name)
 
 static int add_name(struct Vector *files, const char *directory, const char *name)
 {
-	struct File file;
+	struct File file = {0};
 
 	if (!is_config_name(name) || has_name(files, name))
 		return 0;
@@ -254,14 +265,31 @@ static int read_files(struct ModprobeConfig *config, const char *root, const str
 	for (size_t i = 0; i < files->n; i++) {
 		_cleanup_free_ char *path = NULL;
 
-		if (asprintf(&path, "%s%s", root ? root : "", all[i].path) < 0 ||
-		    modprobe_config_add_file(config, path, all[i].path) == -ENOMEM)
+		if (asprintf(&path, "%s%s", root && !all[i].is_absolute ? root : "", all[i].path) <
+			    0 ||
+		    add_file(config, path, all[i].path) == -ENOMEM)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int modprobe_config_read(const char *root, struct ModprobeConfig *ret)
+/* libkmod has it among the others, by its name: kmod_new(). */
+static int add_softdeps(const char *kernel, struct Vector *files)
+{
+	struct File file = {.is_absolute = true};
+
+	if (!kernel)
+		return 0;
+	if (asprintf(&file.path, "%s/modules.softdep", kernel) < 0)
+		return -ENOMEM;
+	file.name = file.path + strlen(kernel) + 1;
+	if (vector_add(files, &file, sizeof(file)) == 0)
+		return 0;
+	free(file.path);
+	return -ENOMEM;
+}
+
+int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *ret)
 {
 	_cleanup_vector_ struct Vector files = {0};
 	int r = 0;
@@ -269,6 +297,8 @@ int modprobe_config_read(const char *root, struct ModprobeConfig *ret)
 	*ret = (struct ModprobeConfig){0};
 	for (const char *const *directory = modprobe_directories; r == 0 && *directory; directory++)
 		r = list_directory(root, *directory, &files);
+	if (r == 0)
+		r = add_softdeps(kernel, &files);
 	if (files.n > 0)
 		qsort(files.data, files.n, sizeof(struct File), compare_files);
 	if (r == 0)
@@ -291,13 +321,6 @@ void modprobe_config_done(struct ModprobeConfig *config)
 }
 
 /* --- what they say --- */
-
-static bool is_ours(const struct ModprobeLine *line)
-{
-	const char *rest = startswith(line->text, MODULE_GATE);
-
-	return rest && (!*rest || *rest == ' ');
-}
 
 /* Whether the shell that is given @command surely loads no module: what people write there, in the
  * place of a module, to be rid of it. */
@@ -334,7 +357,7 @@ const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *
 
 		if (line->command == MODPROBE_BLACKLIST && streq(line->name, module))
 			return line;
-		if (line->command != MODPROBE_INSTALL || has_command || is_ours(line) ||
+		if (line->command != MODPROBE_INSTALL || has_command || line->is_ours ||
 		    !glob_match(line->name, module))
 			continue;
 		if (loads_nothing(line->text))
@@ -344,17 +367,31 @@ const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *
 	return NULL;
 }
 
-const char *softdep_next(const char **pos, size_t *ret_len)
+const struct ModprobeLine *modprobe_config_softdep(const struct ModprobeConfig *config,
+						   const char *module)
+{
+	const struct ModprobeLine *lines = config->lines.data;
+
+	for (size_t i = 0; i < config->lines.n; i++)
+		if (lines[i].command == MODPROBE_SOFTDEP && !lines[i].is_ours &&
+		    glob_match(lines[i].name, module))
+			return &lines[i];
+	return NULL;
+}
+
+const char *softdep_next(const char **pos, size_t *ret_len, bool *ret_after)
 {
 	const char *word = *pos;
 
-	do {
+	for (;;) {
 		word += strspn(word, SPACES);
 		*ret_len = strcspn(word, SPACES);
 		*pos = word + *ret_len;
-		if (*ret_len > 0 && !is_side(word, *ret_len))
+		if (*ret_len == 0)
+			return NULL;
+		if (!is_side(word, *ret_len))
 			return word;
+		*ret_after = word[1] == 'o';
 		word = *pos;
-	} while (*ret_len > 0);
-	return NULL;
+	}
 }

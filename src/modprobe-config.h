@@ -12,7 +12,7 @@
 enum ModprobeCommand {
 	MODPROBE_BLACKLIST, /* name: a module */
 	MODPROBE_INSTALL,   /* name: a glob on modules, text: the command */
-	MODPROBE_SOFTDEP,   /* name: a module, text: what comes before and after it */
+	MODPROBE_SOFTDEP,   /* name: a glob on modules, text: what comes before and after them */
 	_MODPROBE_COMMAND_MAX,
 };
 
@@ -22,6 +22,7 @@ struct ModprobeLine {
 	char *text;	  /* "" for a blacklist */
 	const char *file; /* of the struct's own */
 	unsigned line;	  /* on which it begins, from 1 */
+	bool is_ours;	  /* tdx-auth rendered it */
 };
 
 /* The zero value is empty. */
@@ -36,14 +37,11 @@ struct ModprobeConfig {
 extern const char *const modprobe_directories[];
 
 /* Reads the NAME.conf of all of them, below @root, NULL for this system: files of all in the order
- * of names, and of those of one name the one in the first directory. What cannot be read is left
+ * of names, and of those of one name the one in the first directory. @kernel is the directory of a
+ * kernel's modules, whose modules.softdep is one of the files, or NULL. What cannot be read is left
  * out, as libkmod does it. Returns 0 or -ENOMEM. The caller calls modprobe_config_done() in each
  * case. */
-int modprobe_config_read(const char *root, struct ModprobeConfig *ret);
-
-/* Adds the lines of one file, which `modules.softdep` may be, too: @path is where it is and @name
- * what it is called. Returns 0, -ENOMEM, or another negative errno where it cannot be read. */
-int modprobe_config_add_file(struct ModprobeConfig *config, const char *path, const char *name);
+int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *ret);
 
 /* Adds the lines of the @size bytes at @text, which may be anything. Returns 0 or -ENOMEM. */
 int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const char *text,
@@ -57,9 +55,15 @@ void modprobe_config_done(struct ModprobeConfig *config);
 const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *config,
 						   const char *module);
 
-/* Walks what a softdep names, on either side: *@pos is its text at first. Returns the next name, of
- * a module or an alias, *ret_len bytes long and not terminated, or NULL. */
-const char *softdep_next(const char **pos, size_t *ret_len);
+/* The line that tells the soft dependencies of @module, or NULL: the first, which alone counts; but
+ * not one of ours. */
+const struct ModprobeLine *modprobe_config_softdep(const struct ModprobeConfig *config,
+						   const char *module);
+
+/* Walks what a softdep names: *@pos is its text at first. Returns the next name, of a module or an
+ * alias, *ret_len bytes long and not terminated, or NULL at the end; *ret_after is whether it comes
+ * after the module. */
+const char *softdep_next(const char **pos, size_t *ret_len, bool *ret_after);
 
 /* "-" becomes "_", but in brackets: libkmod's underscores(). */
 void module_name_normalize(char *name);

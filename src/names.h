@@ -53,8 +53,9 @@
 
 /* The module policy as modprobe(8) reads it, in a directory of modprobe.d(5), and what refuses. The
  * owner's files take the place of the vendor's, table and configuration alike. */
-#define MODULE_CONFIG_VENDOR "/usr/lib/modprobe.d/00-tdx-auth.conf"
-#define MODULE_CONFIG_OWNER "/etc/modprobe.d/00-tdx-auth.conf"
+#define MODULE_CONFIG_NAME "00-tdx-auth.conf"
+#define MODULE_CONFIG_VENDOR "/usr/lib/modprobe.d/" MODULE_CONFIG_NAME
+#define MODULE_CONFIG_OWNER "/etc/modprobe.d/" MODULE_CONFIG_NAME
 #define MODULE_TABLE_VENDOR "/usr/lib/tdx-auth/modules.table"
 #define MODULE_TABLE_OWNER "/etc/tdx-auth/modules.table"
 #define MODULE_GATE "/usr/lib/tdx-auth/tdx-auth-modgate"
@@ -77,6 +78,7 @@
 #define FIELD_RULE "TDX_AUTH_RULE"
 #define FIELD_DRIVER "TDX_AUTH_DRIVER"
 #define FIELD_OUTCOME "TDX_AUTH_OUTCOME"
+#define FIELD_MODULE "TDX_AUTH_MODULE"
 
 #define MESSAGE_ID_DECISION "5a2371e862144488aabd040066a73942"
 #define MESSAGE_ID_FAILURE "14d32317d2134260ad80eacd2ed8326f"
@@ -86,6 +88,7 @@
 #define MESSAGE_ID_POLICY_LOADED "e3376e3aedcc473e84157b2b9c6734b3"
 #define MESSAGE_ID_CONFIG_REFUSED "69351a084b774eeb9081d06ea9cc8fb7"
 #define MESSAGE_ID_IMPAIRED "fccfc4ea79744c2f91ce4b25eea1450e"
+#define MESSAGE_ID_MODULE "e3e25913896949cd967643ec0be58bf4"
 #define MESSAGE_ID_MISSING "f0a8bc3129144b7cad75c0627a88c22a"
 
 /* D-Bus: org.tdxauth1(5), conf/org.tdxauth1.conf. */

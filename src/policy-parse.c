@@ -261,6 +261,7 @@ static int parse_modules_mode(struct Parser *p, const struct Key *key)
 /* Modules go by one name, with "-" and "_" for the same: kmod's underscores(). */
 static int parse_allowed_module(struct Parser *p, const struct Key *key)
 {
+	struct Place place = {.line = (unsigned)p->yaml.event.start_mark.line + 1};
 	const char *value, *problem;
 	int r = reader_text(&p->yaml, key->name, &value);
 
@@ -271,7 +272,8 @@ static int parse_allowed_module(struct Parser *p, const struct Key *key)
 		return fail_here(p, "\"%s\": %s", value, problem);
 	if (strpbrk(value, "/ \n"))
 		return fail_here(p, "\"%s\" cannot be the name of a module", value);
-	return policy_allow_module(p->policy, value);
+	place.file = string_at(&p->policy->file_vector, p->policy->file_vector.n - 1);
+	return policy_allow_module(p->policy, value, &place);
 }
 
 static int parse_modules_allow(struct Parser *p, const struct Key *key)

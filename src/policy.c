@@ -33,6 +33,7 @@ void policy_unref(struct Policy *policy)
 	vector_done(&policy->rule_vector);
 	vector_done(&policy->file_vector);
 	vector_done(&policy->modules.allow);
+	vector_done(&policy->modules.places);
 	vector_done(&policy->needs.attributes);
 	arena_done(&policy->arena);
 	free(policy);
@@ -56,9 +57,11 @@ int policy_add_rule(struct Policy *policy, const struct Rule *rule)
 	return vector_add(&policy->rule_vector, rule, sizeof(*rule));
 }
 
-int policy_allow_module(struct Policy *policy, const char *glob)
+int policy_allow_module(struct Policy *policy, const char *glob, const struct Place *place)
 {
-	return add_string(policy, &policy->modules.allow, glob) ? 0 : -ENOMEM;
+	if (!add_string(policy, &policy->modules.allow, glob))
+		return -ENOMEM;
+	return vector_add(&policy->modules.places, place, sizeof(*place));
 }
 
 int policy_need_attribute(struct Policy *policy, const char *name)

@@ -79,10 +79,17 @@ struct Rule {
 	bool after_freeze : 1;
 };
 
+/* Where something stands in the policy. */
+struct Place {
+	const char *file; /* as given to policy_parse() */
+	unsigned line;	  /* from 1 */
+};
+
 /* The section `modules`. */
 struct ModulePolicy {
 	enum ModuleMode mode;
-	struct Vector allow; /* of strings: names and globs, in the order of the files */
+	struct Vector allow;  /* of strings: names and globs, in the order of the files */
+	struct Vector places; /* of struct Place: where each of these stands */
 	bool strict;
 };
 
@@ -131,8 +138,9 @@ const char *policy_add_file(struct Policy *policy, const char *file);
  * rules move: pointers to them are good once all are there. */
 int policy_add_rule(struct Policy *policy, const struct Rule *rule);
 
-/* Appends to what the section `modules` allows. Returns 0 or -ENOMEM. */
-int policy_allow_module(struct Policy *policy, const char *glob);
+/* Appends to what the section `modules` allows. The file that @place names must live as long as
+ * @policy. Returns 0 or -ENOMEM. */
+int policy_allow_module(struct Policy *policy, const char *glob, const struct Place *place);
 
 /* Adds an attribute to what the policy needs. Returns 0 or -ENOMEM. */
 int policy_need_attribute(struct Policy *policy, const char *name);

@@ -148,14 +148,14 @@ static void test_a_policy_for_another_machine_is_not_compared_with_this_one(void
 	assert_int_equal(g_mkdir_with_parents(dir, 0755), 0);
 	assert_true(
 		g_file_set_contents(file,
-				    "version: 1\nmodules: { mode: enforce }\nrules:\n"
+				    "version: 1\ndefaults: { acpi: allow }\nrules:\n"
 				    "- { action: kernel, match: { pci: {} }, count: { min: 1 } }\n",
 				    -1, NULL));
 	assert_int_equal(chmod(file, 0644), 0);
 	assert_int_equal(run(&out, NULL, "policy", "check", "--root", root), EXIT_DONE);
 	expect_times(out, 0, "needs");
 	expect_times(out, 1, "not checked against a machine");
-	expect_times(out, 1, "modules: mode: enforce: this version enforces nothing of it");
+	expect_times(out, 1, "defaults: acpi: allow: ");
 	expect_times(out, 1, file); /* the one outside, as errors name it */
 	expect_times(out, 1, "1 rule in 1 file, 1 warning\n");
 	(void)unlink(file);

@@ -136,13 +136,6 @@ static void test_a_default_that_allows_is_warned_about(void **state)
 	       "0: defaults: \"*\": allow: ", "0: defaults: acpi: allow: ");
 }
 
-static void test_a_section_that_nothing_enforces_is_warned_about_once(void **state)
-{
-	EXPECT("modules: { mode: enforce, allow: [a, b] }\n", "0: modules: mode: enforce: ");
-	EXPECT("modules: { mode: audit }\n", "0: modules: mode: audit: ");
-	expect("version: 1\nmodules: { mode: \"off\" }\n", NULL, 0);
-}
-
 static void test_a_class_with_digits_left_out_is_warned_about(void **state)
 {
 	EXPECT("rules:\n"
@@ -292,7 +285,6 @@ int main(void)
 		cmocka_unit_test(test_covering_holds_for_every_device),
 		cmocka_unit_test(test_what_is_hardly_meant_is_warned_about),
 		cmocka_unit_test(test_a_default_that_allows_is_warned_about),
-		cmocka_unit_test(test_a_section_that_nothing_enforces_is_warned_about_once),
 		cmocka_unit_test(test_a_class_with_digits_left_out_is_warned_about),
 		cmocka_unit_test(test_acpi_ids_in_lower_case_are_warned_about),
 		cmocka_unit_test(

@@ -117,15 +117,28 @@ static void test_soft_dependencies_are_named(void **state)
 	const struct ModprobeLine *line = config.lines.data;
 	const char *pos = line->text, *name;
 	char all[64] = "";
+	bool after;
 	size_t n;
 
-	while ((name = softdep_next(&pos, &n)))
-		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%.*s,", (int)n, name);
-	assert_string_equal(all, "c,d-e,f,");
+	while ((name = softdep_next(&pos, &n, &after)))
+		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%.*s%c", (int)n, name,
+			       after ? '>' : '<');
+	assert_string_equal(all, "c<d-e<f>");
 	pos = line[1].text;
-	assert_null(softdep_next(&pos, &n));
+	assert_null(softdep_next(&pos, &n, &after));
 	pos = line[2].text;
-	assert_null(softdep_next(&pos, &n));
+	assert_null(softdep_next(&pos, &n, &after));
+	modprobe_config_done(&config);
+}
+
+static void test_the_first_line_on_soft_dependencies_counts(void **state)
+{
+	struct ModprobeConfig config =
+		PARSED("softdep a x\nsoftdep a* pre: b\nsoftdep ac pre: d\n");
+
+	assert_int_equal(modprobe_config_softdep(&config, "a")->line, 1);
+	assert_int_equal(modprobe_config_softdep(&config, "ac")->line, 2);
+	assert_null(modprobe_config_softdep(&config, "b"));
 	modprobe_config_done(&config);
 }
 
@@ -157,7 +170,7 @@ static void test_files_go_by_name_and_the_first_directory_has_it(void **state)
 {
 	struct ModprobeConfig config;
 	const struct ModprobeLine *line;
-	char *masked = NULL;
+	char *masked = NULL, *kernel = NULL;
 
 	assert_non_null(mkdtemp(root));
 	put("/usr/lib/modprobe.d/a.conf", "blacklist vendor_a\n");
@@ -168,10 +181,16 @@ static void test_files_go_by_name_and_the_first_directory_has_it(void **state)
 	put("/etc/modprobe.d/c.conf.dpkg-old", "blacklist old\n");
 	put("/etc/modprobe.d/.d.conf", "blacklist hidden\n");
 	put("/etc/modprobe.d/e.conf/f", "a directory\n");
+	put("/etc/modprobe.d/00-tdx-auth.conf", "softdep * pre:\n");
+	put("/etc/modprobe.d/l.conf", "softdep s pre: l\n");
+	put("/etc/modprobe.d/n.conf", "softdep s pre: n\nsoftdep t pre: n\n");
+	put("/kernel/modules.softdep", "softdep s pre: k\nsoftdep t pre: k\n");
 	assert_true(asprintf(&masked, "%s/etc/modprobe.d/m.conf", root) > 0);
 	assert_int_equal(symlink("/dev/null", masked), 0);
 	free(masked);
-	assert_int_equal(modprobe_config_read(root, &config), 0);
+	assert_true(asprintf(&kernel, "%s/kernel", root) > 0);
+	assert_int_equal(modprobe_config_read(root, kernel, &config), 0);
+	free(kernel);
 	line = modprobe_config_refusal(&config, "a");
 	assert_non_null(line);
 	assert_string_equal(line->file, "/etc/modprobe.d/a.conf");
@@ -181,9 +200,13 @@ static void test_files_go_by_name_and_the_first_directory_has_it(void **state)
 	expect_refused(&config, "old", 0);
 	expect_refused(&config, "hidden", 0);
 	expect_refused(&config, "x", 0); /* b.conf is before z.conf */
+	/* and modules.softdep between l.conf and n.conf, all behind our own, which does not count
+	 */
+	assert_string_equal(modprobe_config_softdep(&config, "s")->text, "pre: l");
+	assert_string_equal(modprobe_config_softdep(&config, "t")->text, "pre: k");
 	modprobe_config_done(&config);
 	assert_int_equal(nftw(root, on_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
-	assert_int_equal(modprobe_config_read(root, &config), 0);
+	assert_int_equal(modprobe_config_read(root, NULL, &config), 0);
 	assert_int_equal(config.lines.n, 0);
 	modprobe_config_done(&config);
 }
@@ -198,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_lines_go_on_after_a_backslash),
 		cmocka_unit_test(test_any_bytes_are_read),
 		cmocka_unit_test(test_soft_dependencies_are_named),
+		cmocka_unit_test(test_the_first_line_on_soft_dependencies_counts),
 		cmocka_unit_test(test_files_go_by_name_and_the_first_directory_has_it),
 	};
 

@@ -198,6 +198,8 @@ static void test_modules_union_over_files_and_the_last_mode_wins(void **state)
 	assert_int_equal(policy->modules.allow.n, 2);
 	assert_string_equal(string_at(&policy->modules.allow, 0), "dm_crypt");
 	assert_string_equal(string_at(&policy->modules.allow, 1), "nf_*");
+	assert_int_equal(policy->modules.places.n, 2);
+	assert_int_equal(((struct Place *)policy->modules.places.data)[1].line, 2);
 	assert_true(policy->modules.strict);
 }
 

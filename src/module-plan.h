@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "module-allow.h"
+#include "view.h"
+
+/* What the policy makes of the modules of a kernel, and the files by which that comes into force.
+ */
+struct ModulePlan {
+	struct View view; /* the policy, and the devices that are known */
+	struct ModuleList list;
+	struct ModprobeConfig config;	/* the machine's modprobe.d, and the kernel's softdeps */
+	struct ModuleVerdict *verdicts; /* over each module of the list */
+	struct Vector notes; /* of strings, owned, not escaped: what could not be followed up */
+	const char *root;    /* NULL: this system */
+};
+
+/* Reads the policy, the kernel's modules, and the devices: those of this machine, or of
+ * options->snapshot; below another root none without one. Returns 0 or a negative errno after the
+ * log told why. The caller calls module_plan_done() in each case. */
+int module_plan_read(const struct Options *options, struct ModulePlan *ret);
+void module_plan_done(struct ModulePlan *plan);
+#define _cleanup_module_plan_ _cleanup_(module_plan_done)
+
+/* What is in force by the policy: MODULES_OFF where it does not say. */
+enum ModuleMode module_plan_mode(const struct ModulePlan *plan);
+
+/* The two files, for the policy as it is: modprobe.d's, and the table of the gate. They are the
+ * same for the same plan. The caller frees *ret_config and *ret_table. Returns 0 or -ENOMEM. */
+int module_plan_render(const struct ModulePlan *plan, char **ret_config, char **ret_table);
+
+/* Where the files are that are rendered for @root: a new string, NULL when out of memory. */
+char *module_plan_path(const struct ModulePlan *plan, bool table);

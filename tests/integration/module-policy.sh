@@ -1,0 +1,213 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What tdx-authctl renders of a policy for Debian's kernel, and what modprobe makes of it, for each of
+# its modules.
+# Usage: module-policy.sh TDX-AUTHCTL SHIPPED-POLICY...
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
+authctl=$1
+shift
+
+if ! tree=$("$here/module-tree.sh"); then
+    echo "1..0 # SKIP the modules of Debian's kernel cannot be had: see above"
+    exit 0
+fi
+version=$(ls "$tree/lib/modules")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root modules=$work/root/lib/modules/$version
+gate="install /usr/lib/tdx-auth/tdx-auth-modgate"
+
+# modprobe looks whether a module's file is there, and not into it.
+mkdir -p "$modules" "$root/etc/tdx-auth/policy.d" "$root/usr/lib/tdx-auth/policy.d"
+cp "$tree/lib/modules/$version"/modules.* "$modules"
+cut -d: -f1 "$modules/modules.dep" >"$work/paths"
+(cd "$modules" && sed 's,/[^/]*$,,' "$work/paths" | sort -u | xargs mkdir -p && xargs touch <"$work/paths")
+sed 's,.*/,,; s,\..*,,; s,-,_,g' "$work/paths" | LC_ALL=C sort >"$work/names"
+cp "$@" "$root/usr/lib/tdx-auth/policy.d"
+
+number=0 failed=0
+ok() {
+    number=$((number + 1))
+    echo "ok $number - $1"
+}
+not_ok() {
+    number=$((number + 1)) failed=1
+    echo "not ok $number - $1"
+}
+# check WHAT COMMAND...: whether it succeeds
+check() {
+    what=$1
+    shift
+    if "$@"; then ok "$what"; else not_ok "$what"; fi
+}
+# same WHAT A B: two files
+same() {
+    if cmp -s "$2" "$3"; then ok "$1"; else
+        not_ok "$1"
+        diff "$2" "$3" | head -n 20 | sed 's/^/# /'
+    fi
+}
+policy() {
+    cat >"$root/etc/tdx-auth/policy.d/50-test.yaml"
+}
+exits() {
+    want=$1 got=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" || got=$?
+    [ "$got" = "$want" ] || { sed 's/^/# /' "$work/out" "$work/err" | head -n 20; return 1; }
+}
+modules() {
+    verb=$1
+    shift
+    "$authctl" modules "$verb" --root "$root" "$@"
+}
+render() {
+    modules render >"$work/out" 2>"$work/err"
+}
+# Prints of each module "NAME allowed" or "NAME denied", as tdx-authctl says.
+listed() {
+    modules list | awk '$2 == "allowed" || $2 == "denied" { print $1, $2 }' | LC_ALL=C sort
+}
+# The same as modprobe does: what stands between two questions is what it would do.
+asked() {
+    rm -rf "$work/config"
+    mkdir "$work/config"
+    echo "install tdx_auth_next next" >"$work/config/0.conf"
+    cp "$root/usr/lib/modprobe.d/00-tdx-auth.conf" "$work/config"
+    sed 's/$/ tdx_auth_next/' "$work/names" | xargs -n 500000 -s 1000000 modprobe -n -v -a -C "$work/config" -d "$root" -S "$version" \
+        2>"$work/err" >"$work/steps"
+    awk -v gate="$gate" '
+        NR == FNR { name[NR] = $1; next }
+        BEGIN { n = 1; verdict = "nothing" }
+        $0 == "install next " { print name[n++], verdict; verdict = "nothing"; next }
+        index($0, gate) == 1 { verdict = "denied"; next }
+        $1 == "insmod" && verdict != "denied" { verdict = "allowed"; next }
+    ' "$work/names" "$work/steps" | LC_ALL=C sort
+}
+compare() {
+    render && listed >"$work/listed" && asked >"$work/asked"
+    same "$1" "$work/listed" "$work/asked"
+}
+
+policy <<'EOF'
+version: 1
+modules: { mode: enforce, allow: ["ib_*"] }
+rules:
+- { action: allow, driver: nvme, match: { pci: { class: "0x010802" } } }
+- { action: allow, driver: xhci_hcd, match: { pci: { vendor: "0x1b36", device: "0x000d", class: "0x0c0330" } } }
+- { action: allow, driver: e1000e, match: { pci: { vendor: "0x8086", device: "0x10d3" } } }
+EOF
+compare "modprobe does with every module what the list says"
+echo "# $(grep -c ' allowed' "$work/listed") of $(wc -l <"$work/listed") allowed, in $(grep -c ^install "$root/usr/lib/modprobe.d/00-tdx-auth.conf") lines"
+cp "$work/listed" "$work/relaxed"
+
+verdicts() {
+    for expected in "$@"; do
+        grep -qx "$expected" "$work/listed" || { echo "# not: $expected"; return 1; }
+    done
+}
+check "what no host reaches is allowed, and what drives a device is denied" verdicts \
+    "dm_crypt allowed" "tun allowed" "ext4 allowed" "nf_tables allowed" "isofs allowed" \
+    "gsmi denied" "igb denied" "usb_storage denied" "snd_hda_intel denied" "qemu_fw_cfg denied" \
+    "intel_uncore denied"
+check "a rule's driver brings its module, or the one that needs it" verdicts \
+    "nvme allowed" "nvme_core allowed" "xhci_pci allowed" "xhci_hcd allowed" "e1000e allowed"
+check "hardened drivers are allowed where the kernel decides" verdicts \
+    "virtio_blk allowed" "virtio_pci allowed" "virtio_net allowed" "virtio_scsi denied"
+check "what is no driver brings none with it" verdicts \
+    "vboxsf denied" "vboxguest denied" "hv_sock denied" "hv_vmbus denied" "kvm_amd denied" "ccp denied"
+check "a glob of the policy allows what fits" verdicts "ib_core allowed" "ib_umad allowed"
+
+cp "$root/usr/lib/modprobe.d/00-tdx-auth.conf" "$work/first.conf"
+cp "$root/usr/lib/tdx-auth/modules.table" "$work/first.table"
+check "it is rendered again" render
+same "two renders are the same, the configuration" "$work/first.conf" "$root/usr/lib/modprobe.d/00-tdx-auth.conf"
+same "and the table" "$work/first.table" "$root/usr/lib/tdx-auth/modules.table"
+check "what is rendered is current" exits 0 modules check
+check "aliases whose names begin those of modules keep their meaning" sh -c "
+    modprobe -n -v -C '$work/config' -d '$root' -S '$version' aes | grep -q '^insmod .*/aesni-intel'"
+
+check "a module of the new kernel is found to be undecided" sh -c "
+    echo kernel/drivers/new/fresh.ko: >>'$modules/modules.dep'
+    '$authctl' modules check --root '$root' >'$work/out'
+    [ \$? = 3 ] && grep -q '^fresh: was unknown, is denied' '$work/out'"
+cp "$tree/lib/modules/$version/modules.dep" "$modules"
+check "the table says of each module that is denied why" sh -c "
+    grep -q '^vboxsf	needs vboxguest, which is denied$' '$work/first.table' && ! grep -q ^dm_crypt '$work/first.table'"
+check "explain names the line that refuses" sh -c "
+    '$authctl' modules explain gsmi --root '$root' | grep -q '^Refused by: .*/usr/lib/modprobe.d/00-tdx-auth.conf:[0-9]'"
+mkdir -p "$root/etc/modprobe.d"
+printf '# x\nblacklist nvme\n' >"$root/etc/modprobe.d/own.conf"
+check "and that of the machine's own modprobe.d" sh -c "
+    '$authctl' modules explain nvme --root '$root' | grep -q 'modprobe.d: .*/etc/modprobe.d/own.conf:2: blacklist'"
+check "an alias is explained by its modules" sh -c "
+    '$authctl' modules explain virtio:d00000002v00001AF4 --root '$root' | grep -q '^Module: *virtio_blk'"
+check "a module that is not there is an error" exits 1 modules explain no_such_module
+printf 'softdep nvme pre: igb post: pci:v00008086d000010D3sv0sd0bc02sc00i00\n' >"$root/etc/modprobe.d/own.conf"
+compare "soft dependencies of the machine are allowed with their module"
+check "by their names" verdicts "igb allowed"
+check "and stay what they were" sh -c "
+    modprobe -n -v -C '$work/config' -d '$root' -S '$version' nvme | tr '\\n' ' ' |
+    grep -q 'igb.ko .*nvme.ko .*e1000e.ko'"
+rm "$root/etc/modprobe.d/own.conf"
+
+policy <<'EOF'
+version: 1
+modules: { mode: enforce, strict: true, allow: [ext4, "nf_*"] }
+EOF
+check "another policy is not what was rendered" exits 3 modules check
+compare "so it is where the policy is strict"
+echo "# $(grep -c ' allowed' "$work/listed") allowed, in $(grep -c ^install "$root/usr/lib/modprobe.d/00-tdx-auth.conf") lines"
+check "a module that has soft dependencies is denied like any other" verdicts \
+    "cxl_mem denied" "act_mpls denied" "btrfs denied"
+check "strictly, what is no driver has to be named, too" verdicts \
+    "ext4 allowed" "jbd2 allowed" "mbcache allowed" "nf_tables allowed" "xfs denied" "can denied"
+
+policy <<'EOF'
+version: 1
+defaults: { "*": deny }
+modules: { mode: enforce, strict: true }
+EOF
+ln -s /dev/null "$root/etc/tdx-auth/policy.d/10-modules.yaml"
+compare "nothing allowed refuses all"
+check "by one line" test "$(grep -c ^install "$root/usr/lib/modprobe.d/00-tdx-auth.conf")" = 1
+rm "$root/etc/tdx-auth/policy.d/10-modules.yaml"
+
+policy <<'EOF'
+version: 1
+modules: { mode: audit }
+EOF
+render
+check "an audit has the gate load what it would deny" sh -c "
+    grep -q '^install ' '$root/usr/lib/modprobe.d/00-tdx-auth.conf' &&
+    ! grep '^install ' '$root/usr/lib/modprobe.d/00-tdx-auth.conf' | grep -qv ' audit$'"
+policy <<'EOF'
+version: 1
+modules: { mode: "off" }
+EOF
+check "what an earlier policy refused is found" exits 3 modules check
+render
+check "off refuses nothing" sh -c "! grep -q ^install '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
+check "and is current then" exits 0 modules check
+
+policy <<'EOF'
+version: 1
+modules: { mode: enforce, allow: ["$(id)", "a;b", "*`id`", "x;*"] }
+EOF
+# shellcheck disable=SC2016 # not to be expanded
+check "hostile names in a policy reach no file" sh -c "
+    '$authctl' modules render --root '$root' >/dev/null 2>&1 && ! grep '[\$;\`]' '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
+printf 'kernel/drivers/x/$(touch x).ko:\nkernel/fs/a*[b.ko:\nkernel/fs/\033[2J;`id`.ko:\n' >>"$modules/modules.dep"
+compare_hostile() {
+    render && ! grep -q '[$;`]' "$root/usr/lib/modprobe.d/00-tdx-auth.conf" &&
+        modules list | grep -q '^a\*\[b  *denied' && ! modules list | grep -q "$(printf '\033')"
+}
+check "nor do those of modules, which are denied" compare_hostile
+check "a modules.dep that is none is an error" sh -c "
+    echo garbage >'$modules/modules.dep'; ! '$authctl' modules render --root '$root' 2>/dev/null"
+
+echo "1..$number"
+exit "$failed"

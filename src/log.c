@@ -6,8 +6,9 @@
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
 
+#include "names.h"
+
 #define MAX_FIELDS 16
-#define JOURNAL_SOCKET "/run/systemd/journal/socket" /* systemd-journald.service(8) */
 
 static const char *log_identifier = "tdx-auth";
 static bool to_journal, to_stderr = true;

@@ -360,9 +360,9 @@ static void judge_device(struct Judge *judge, const struct Device *device,
 		return;
 	if (!name || !source ||
 	    asprintf(&why, "%s, %s by %s", name,
-		     decision->action == ACTION_KERNEL ? "left to the kernel"
-		     : admitted			       ? "allowed"
-						       : "denied",
+		     decision->action != ACTION_KERNEL ? (admitted ? "allowed" : "denied")
+		     : admitted			       ? "left to the kernel"
+						       : "not hardened and left to the kernel",
 		     source) < 0) {
 		why = NULL;
 		judge->error = -ENOMEM;

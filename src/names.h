@@ -70,6 +70,8 @@
 #define BUS_SOCKET "bus"		/* org.tdxauth1(5) without a bus */
 #define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket" /* systemd-journald.service(8) */
+
 /* Journal fields (systemd.journal-fields(7): user fields are upper case) and message ids. */
 #define FIELD_DEVICE "TDX_AUTH_DEVICE"
 #define FIELD_BUS "TDX_AUTH_BUS"

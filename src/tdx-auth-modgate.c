@@ -15,7 +15,6 @@
 #include "names.h"
 #include "util.h"
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket" /* systemd-journald.service(8) */
 #define ANCESTORS_MAX 3 /* the shell, and whoever called it, which may be one itself */
 #define WORDS_MAX 4096	/* bytes of a command line */
 

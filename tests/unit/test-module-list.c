@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "module-list.h"
+
+#include <errno.h>
+
+#include "module-tree.h"
+
+static void test_modules_have_their_dependencies(void **state)
+{
+	struct ModuleList list;
+	const struct Module *module;
+
+	tree_put("/lib/modules/1/modules.dep",
+		 "kernel/fs/b-c.ko.xz: kernel/lib/a.ko kernel/d.ko.zst\n"
+		 "kernel/lib/a.ko:\nkernel/d.ko.zst: \n");
+	tree_put("/lib/modules/1/modules.builtin", "kernel/drivers/e-f.ko\nkernel/lib/a.ko\n");
+	assert_int_equal(module_list_read(tree_root, "1", &list), 0);
+	assert_int_equal(list.n, 4);
+	module = module_list_find(&list, "b-c");
+	assert_non_null(module);
+	assert_string_equal(module->name, "b_c");
+	assert_string_equal(module->path, "kernel/fs/b-c.ko.xz");
+	assert_int_equal(module->n_needs, 2);
+	assert_string_equal(list.modules[module->needs[0]].name, "a");
+	assert_string_equal(list.modules[module->needs[1]].name, "d");
+	/* what can be loaded goes before what is built in */
+	assert_false(module_list_find(&list, "a")->is_builtin);
+	assert_true(module_list_find(&list, "e_f")->is_builtin);
+	assert_null(module_list_find(&list, "b"));
+	assert_false(list.has_initcalls);
+	module_list_done(&list);
+}
+
+static void test_init_functions_are_read_from_the_symbols(void **state)
+{
+	struct ModuleList list;
+	const struct Module *module;
+
+	tree_put("/lib/modules/1/modules.dep", "");
+	tree_put("/lib/modules/1/modules.builtin",
+		 "kernel/drivers/tpm_tis.ko\nkernel/drivers/a__b.ko\nkernel/drivers/none.ko\n");
+	tree_put("/boot/System.map-1",
+		 "ffffffff1 d __initcall__kmod_tpm_tis__312_1234_init_tis6\n"
+		 "ffffffff2 d __initcall__kmod_tpm_tis__313_12_late__12_init7s\n"
+		 "ffffffff3 d __initcall__kmod_a__b__1_2_ab4\n"
+		 "ffffffff4 d __initcall__kmod_a__b__1_2_earlyearly\n"
+		 "ffffffff5 d __initcall__kmod_x\nffffffff6 d __initcall__kmod_a__b__\n"
+		 "ffffffff7 t __initcall__kmod_a__b__9_\nffffffff8 t other\n\n");
+	assert_int_equal(module_list_read(tree_root, NULL, &list), 0);
+	assert_true(list.has_initcalls);
+	module = module_list_find(&list, "tpm_tis");
+	assert_int_equal(module->initcalls.n, 2);
+	assert_string_equal(string_at(&module->initcalls, 0), "init_tis");
+	assert_string_equal(string_at(&module->initcalls, 1), "late__12_init");
+	module = module_list_find(&list, "a__b");
+	assert_int_equal(module->initcalls.n, 1);
+	assert_string_equal(string_at(&module->initcalls, 0), "ab");
+	assert_int_equal(module_list_find(&list, "none")->initcalls.n, 0);
+	module_list_done(&list);
+}
+
+static void expect_error(const char *version, int error)
+{
+	struct ModuleList list;
+
+	assert_int_equal(module_list_read(tree_root, version, &list), error);
+	module_list_done(&list);
+}
+
+static void test_what_is_no_kernel_is_an_error(void **state)
+{
+	expect_error("1", -ENOENT);
+	expect_error(NULL, -ENOENT);
+	tree_put("/lib/modules/1/x", "");
+	expect_error("1", -ENODATA);
+	expect_error("../../lib/modules/1", -ENOENT);
+	expect_error("..", -ENOENT);
+	tree_put("/lib/modules/1/modules.dep", "no colon\n");
+	expect_error("1", -EBADMSG);
+	tree_put("/lib/modules/1/modules.dep", "a.ko: b.ko\n");
+	expect_error("1", -EBADMSG);
+	tree_put("/lib/modules/2/modules.dep", "");
+	expect_error(NULL, -ENOTUNIQ);
+	expect_error("2", 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_modules_have_their_dependencies, tree_make,
+						tree_remove),
+		cmocka_unit_test_setup_teardown(test_init_functions_are_read_from_the_symbols,
+						tree_make, tree_remove),
+		cmocka_unit_test_setup_teardown(test_what_is_no_kernel_is_an_error, tree_make,
+						tree_remove),
+	};
+
+	return RUN_TESTS("module-list", tests);
+}

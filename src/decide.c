@@ -28,6 +28,19 @@ static void decide_by_default(const struct Policy *policy, const struct Device *
 		*ret = (struct Decision){.action = ACTION_DENY, .by = DECIDED_BY_FREEZE};
 }
 
+/* Who refuses modules that know the device wants it to have no driver. A rule that allows it says
+ * otherwise, and of this very device; a default, or the kernel's list, does not. */
+static void heed_modprobe(const struct Moment *moment, struct Decision *decision)
+{
+	if (!moment || !moment->refused_by || !action_gives(decision->action) ||
+	    (decision->rule && decision->action == ACTION_ALLOW))
+		return;
+	*decision = (struct Decision){.action = ACTION_DENY,
+				      .rule = decision->rule,
+				      .by = DECIDED_BY_MODPROBE,
+				      .refused_by = moment->refused_by};
+}
+
 static const struct Rule *find_linear(const struct Policy *policy, const struct Device *device,
 				      const struct Moment *moment)
 {
@@ -55,6 +68,7 @@ static void decide(const struct Policy *policy, Find find, const struct Device *
 		decide_by_rule(policy, rule, moment, ret);
 	else
 		decide_by_default(policy, device, moment, ret);
+	heed_modprobe(moment, ret);
 	if (moment && moment->is_sealed && action_gives(ret->action))
 		*ret = (struct Decision){ACTION_DENY, NULL, ret->rule, DECIDED_BY_SEAL};
 	ret->is_hot = moment && moment->is_hot;
@@ -123,6 +137,8 @@ char *decision_source(const struct Decision *decision, enum Bus bus)
 		return strdup("by hand");
 	if (decision->by == DECIDED_BY_EXEMPTION)
 		return strdup("no policy decides over it");
+	if (decision->by == DECIDED_BY_MODPROBE)
+		return strdup(decision->refused_by ? decision->refused_by : "modprobe.d");
 	if (decision->rule)
 		return rule_name(decision->rule);
 	return asprintf(&text, "default for %s", bus_to_string(bus)) < 0 ? NULL : text;

@@ -12,6 +12,7 @@ enum DecidedBy {
 	DECIDED_BY_FAILURE,   /* the device could not be read */
 	DECIDED_BY_HAND,      /* not by the policy */
 	DECIDED_BY_EXEMPTION, /* no policy speaks of it: device_exempt() */
+	DECIDED_BY_MODPROBE,  /* modprobe.d refuses its modules, and no rule allows it */
 };
 
 /* What a policy wants of a device. Pointers are into the policy, valid as long as it is. */
@@ -20,7 +21,8 @@ struct Decision {
 	const char *driver;	 /* with ACTION_ALLOW: the only driver that may bind; NULL: any */
 	const struct Rule *rule; /* NULL where no rule matched and the bus's default decided */
 	enum DecidedBy by;
-	bool is_hot; /* the device came after the start, as far as was told */
+	bool is_hot;		/* the device came after the start, as far as was told */
+	const char *refused_by; /* with DECIDED_BY_MODPROBE: the line, as in struct Moment */
 };
 
 /* Decides by the first rule that matches, else by the default. Never fails. With an index
@@ -42,5 +44,6 @@ int policy_decide_all(const struct Policy *policy, struct Device *const *devices
 		      void *userdata, struct Decision *ret);
 
 /* Why @decision is what it is: "FILE:NAME", "FILE:LINE", "default for BUS" or a phrase. The file is
- * its base name. A new string that the caller frees, NULL when out of memory. */
+ * its base name, but of modprobe.d the path. A new string that the caller frees, NULL when out of
+ * memory. */
 char *decision_source(const struct Decision *decision, enum Bus bus);

@@ -132,6 +132,17 @@ bool is_id_of_any_driver(const char *id, size_t len)
 	return len == sizeof(any) - 1 && strncasecmp(id, any, len) == 0;
 }
 
+char *usb_interface_modalias(const struct Device *device, size_t number)
+{
+	uint32_t n = device->interfaces[number];
+	char *modalias;
+
+	return asprintf(&modalias, "%sic%02Xisc%02Xip%02Xin00", device->modalias, n >> 16 & 0xff,
+			n >> 8 & 0xff, n & 0xff) < 0
+		       ? NULL
+		       : modalias;
+}
+
 const char *device_exempt(const struct Device *device)
 {
 	const char *p;

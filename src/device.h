@@ -125,6 +125,10 @@ bool is_id_of_any_driver(const char *id, size_t len);
 /* BUS:NAME, unescaped; the caller frees it. NULL when out of memory. */
 char *device_name(const struct Device *device);
 
+/* The modalias of the @number-th of a usb device's interfaces, as if it was the first of its
+ * configuration: a new string, NULL when out of memory. */
+char *usb_interface_modalias(const struct Device *device, size_t number);
+
 /* Why a device is none of a policy's business, as a phrase, or NULL if it is: usb root hubs and
  * thunderbolt host routers are the controller itself, which was judged on its own bus. */
 const char *device_exempt(const struct Device *device);

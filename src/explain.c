@@ -72,6 +72,8 @@ static const char *how_it_decides(const struct Decision *decision)
 		return "fits, but admits none after the freeze";
 	case DECIDED_BY_SEAL:
 		return "fits, but nothing is authorized after the seal";
+	case DECIDED_BY_MODPROBE:
+		return "fits, but modprobe.d refuses the modules that know the device";
 	case DECIDED_BY_EXEMPTION:
 		return "fits, but no policy decides over the device";
 	default:

@@ -119,6 +119,7 @@ void registry_note(struct Registry *registry, struct Known *known, const struct 
 	known->action = decision->action;
 	known->rule = decision->rule;
 	known->by = decision->by;
+	known->refused_by = decision->refused_by;
 	known->is_stale = false;
 	if (is_admitted(known))
 		++*counter_of(registry, known->rule);
@@ -180,6 +181,7 @@ struct Decision known_decision(const struct Known *known)
 		.driver = rule && known->by == DECIDED_BY_RULE ? rule->driver : NULL,
 		.rule = rule,
 		.by = known->by,
+		.refused_by = known->refused_by,
 	};
 }
 

@@ -39,6 +39,7 @@ struct Known {
 	enum Action wanted; /* the same, with our own word in the place of a kernel's without one */
 	enum DecidedBy by;
 	const struct Rule *rule; /* the rule of that decision, or NULL; the policy's */
+	const char *refused_by;	 /* with DECIDED_BY_MODPROBE */
 };
 
 struct Registry {

@@ -10,6 +10,9 @@ struct Moment {
 	bool is_sealed; /* the device is not to be given to drivers any more */
 	/* For each rule of the policy, how many other devices it admits now; NULL: none. */
 	const uint32_t *admitted;
+	/* "FILE:LINE" of the machine's own modprobe.d, where that refuses all modules that know the
+	 * device: module-refusal.h; NULL: it does not. Lives as long as decisions do. */
+	const char *refused_by;
 };
 
 /* Why a rule does not match. */

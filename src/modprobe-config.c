@@ -107,6 +107,10 @@ static int add_line(struct ModprobeConfig *config, const struct ModprobeLine *li
 	if (line.name && line.text) {
 		module_name_normalize(line.name);
 		line.is_ours = is_ours(&line);
+		if (line.is_ours && config->without_ours) {
+			line_done(&line);
+			return 0;
+		}
 		if (vector_add(&config->lines, &line, sizeof(line)) == 0)
 			return 0;
 	}
@@ -289,12 +293,11 @@ static int add_softdeps(const char *kernel, struct Vector *files)
 	return -ENOMEM;
 }
 
-int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *ret)
+int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *config)
 {
 	_cleanup_vector_ struct Vector files = {0};
 	int r = 0;
 
-	*ret = (struct ModprobeConfig){0};
 	for (const char *const *directory = modprobe_directories; r == 0 && *directory; directory++)
 		r = list_directory(root, *directory, &files);
 	if (r == 0)
@@ -302,7 +305,7 @@ int modprobe_config_read(const char *root, const char *kernel, struct ModprobeCo
 	if (files.n > 0)
 		qsort(files.data, files.n, sizeof(struct File), compare_files);
 	if (r == 0)
-		r = read_files(ret, root, &files);
+		r = read_files(config, root, &files);
 	for (size_t i = 0; i < files.n; i++)
 		free(((struct File *)files.data)[i].path);
 	return r;

@@ -29,6 +29,7 @@ struct ModprobeLine {
 struct ModprobeConfig {
 	struct Vector lines; /* of struct ModprobeLine, in the order in which libkmod has them */
 	struct Vector files; /* of strings, owned */
+	bool without_ours;   /* set before: lines that tdx-auth rendered are left out */
 };
 
 /* The directories of libkmod, in falling order of precedence for files of one name: NULL ends them.
@@ -39,9 +40,8 @@ extern const char *const modprobe_directories[];
 /* Reads the NAME.conf of all of them, below @root, NULL for this system: files of all in the order
  * of names, and of those of one name the one in the first directory. @kernel is the directory of a
  * kernel's modules, whose modules.softdep is one of the files, or NULL. What cannot be read is left
- * out, as libkmod does it. Returns 0 or -ENOMEM. The caller calls modprobe_config_done() in each
- * case. */
-int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *ret);
+ * out, as libkmod does it. They are added to *@config. Returns 0 or -ENOMEM. */
+int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *config);
 
 /* Adds the lines of the @size bytes at @text, which may be anything. Returns 0 or -ENOMEM. */
 int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const char *text,

@@ -335,12 +335,9 @@ static void judge_interfaces(struct Judge *judge, const struct Device *device, b
 			     const char *why)
 {
 	for (size_t i = 0; i < device->n_interfaces; i++) {
-		_cleanup_free_ char *modalias = NULL;
-		uint32_t n = device->interfaces[i];
+		_cleanup_free_ char *modalias = usb_interface_modalias(device, i);
 
-		if (asprintf(&modalias, "%sic%02Xisc%02Xip%02Xin00", device->modalias,
-			     n >> 16 & 0xff, n >> 8 & 0xff, n & 0xff) < 0) {
-			modalias = NULL;
+		if (!modalias) {
 			judge->error = -ENOMEM;
 			return;
 		}

@@ -122,6 +122,9 @@ static int judge(const struct Device *device, const struct Decision *decision, b
 		ret->driver = decision->driver;
 		if (decision->by == DECIDED_BY_COUNT)
 			return explain(ret, source, "admits no more devices");
+		if (decision->by == DECIDED_BY_MODPROBE)
+			return explain(ret, source,
+				       "no module that knows the device may be loaded");
 		if (decision->by == DECIDED_BY_FREEZE)
 			return explain(ret, source, "admits none after the freeze");
 		if (decision->by == DECIDED_BY_SEAL)

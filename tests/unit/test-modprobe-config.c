@@ -168,7 +168,7 @@ static int on_entry(const char *path, const struct stat *st, int flag, struct FT
 
 static void test_files_go_by_name_and_the_first_directory_has_it(void **state)
 {
-	struct ModprobeConfig config;
+	struct ModprobeConfig config = {0};
 	const struct ModprobeLine *line;
 	char *masked = NULL, *kernel = NULL;
 

@@ -268,7 +268,7 @@ static int explain_found(const struct Options *options, struct View *view,
 	struct Moment moment = {0};
 	int r;
 
-	phase_moment(device, &moment, &view->phase);
+	circumstances_moment(device, &moment, &view->circumstances);
 	r = explain_device(&subject.explanation, &view->decisions[number], &moment);
 	return r < 0 ? finish(r, "explain") : print(options, &subject);
 }

@@ -316,6 +316,7 @@ static struct Moment moment_of(struct Manager *m, struct Known *known, const str
 		.is_frozen = phase_is_frozen(&m->phase, known->ino),
 		.is_sealed = phase_is_sealed(&m->phase, device),
 		.admitted = registry_admitted_beside(&m->registry, known),
+		.refused_by = module_refusals_find(m->refusals, device),
 	};
 }
 

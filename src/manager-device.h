@@ -3,6 +3,7 @@
 
 #include "known.h"
 #include "manager.h"
+#include "module-refusal.h"
 #include "path-queue.h"
 #include "phase.h"
 #include "state.h"
@@ -48,6 +49,9 @@ struct Manager {
 	struct ManagerCounts counts_written; /* what the metrics say */
 	bool is_metrics_broken;		     /* they could not be written, which was said */
 	sd_event_source *offer_timer;	     /* manager-bind.h */
+	struct ModuleRefusals *refusals;     /* NULL: they could not be read */
+	sd_event_source *modules_watches[6]; /* one a directory */
+	sd_event_source *modules_timer;	     /* NULL: nothing changed */
 };
 
 /* The one handler, for a device found by a scan and for one that an event told of: reads it,

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager-bus.h"
 #include "manager-device.h"
+#include "manager-modules.h"
 #include "names.h"
 #include "task.h"
 
@@ -45,6 +46,7 @@ int manager_set_policy(struct Manager *m, struct Policy *policy)
 	}
 	policy_unref(m->policy);
 	m->policy = policy;
+	manager_need_for_modules(m, policy);
 	manager_note_load(m);
 	(void)malloc_trim(0); /* two policies were there for a moment; one stays */
 	return 0;

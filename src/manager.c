@@ -13,6 +13,7 @@
 #include "manager-bus.h"
 #include "manager-device.h"
 #include "manager-explain.h"
+#include "manager-modules.h"
 #include "manager-reload.h"
 #include "manager-saving.h"
 #include "manager-usb.h"
@@ -417,8 +418,10 @@ static int start_following(struct Manager *m)
 	r = sd_event_add_io(m->event, NULL, m->uevent_fd, EPOLLIN, on_monitor, m);
 	if (r >= 0)
 		r = sd_event_add_post(m->event, NULL, on_end_of_turn, m);
-	if (r >= 0)
+	if (r >= 0) {
 		watch_sleep(m);
+		manager_watch_modules(m);
+	}
 	if (r >= 0)
 		r = sd_event_set_watchdog(m->event, true);
 	if (r < 0)
@@ -594,6 +597,7 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 	if (registry_set_policy(&m->registry, policy) < 0)
 		return -ENOMEM;
 	manager_note_load(m);
+	manager_read_modules(m);
 	m->audit = kernel_mode() == PROTECTION_AUDIT;
 	r = start(m);
 	if (r < 0) {
@@ -619,6 +623,7 @@ void manager_free(struct Manager *m)
 	registry_done(&m->registry);
 	sd_event_source_unref(m->metrics_timer);
 	sd_event_source_unref(m->offer_timer);
+	manager_drop_modules(m);
 	sd_event_unref(m->event);
 	if (m->uevent_fd >= 0)
 		(void)close(m->uevent_fd);

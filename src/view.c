@@ -46,9 +46,8 @@ static int decide(struct View *view)
 	view->decisions = calloc(view->inventory.n + 1, sizeof(*view->decisions));
 	if (!view->decisions)
 		return -ENOMEM;
-	phase_read(&view->phase);
 	return policy_decide_all(view->policy, view->inventory.devices, view->inventory.n,
-				 phase_moment, &view->phase, view->decisions);
+				 circumstances_moment, &view->circumstances, view->decisions);
 }
 
 static int read_devices(struct View *view, const struct Options *options, const struct Needs *needs)
@@ -114,12 +113,24 @@ static int check_snapshot(const struct View *view, const char *file)
 	return 0;
 }
 
+/* What this machine has in modprobe.d is nothing to the devices of another. */
+static void read_circumstances(struct View *view, const struct Options *options)
+{
+	if (options->snapshot)
+		phase_read(&view->circumstances.phase);
+	else
+		circumstances_read(options->root, &view->circumstances);
+	if (module_refusals_need_interfaces(view->circumstances.refusals))
+		view->policy->needs.interfaces = true;
+}
+
 int view_read(struct View *view, const struct Options *options)
 {
 	int r;
 
 	if (view->decisions)
 		return 0;
+	read_circumstances(view, options);
 	r = read_devices(view, options, &view->policy->needs);
 	if (r < 0)
 		return r;
@@ -193,6 +204,7 @@ int view_find(struct View *view, const struct Options *options, const char *name
 void view_done(struct View *view)
 {
 	inventory_done(&view->inventory);
+	circumstances_done(&view->circumstances);
 	free(view->decisions);
 	policy_unref(view->policy);
 	udev_hwdb_unref(view->hwdb);

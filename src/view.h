@@ -2,8 +2,8 @@
 #pragma once
 
 #include "authctl.h"
+#include "circumstances.h"
 #include "inventory.h"
-#include "phase.h"
 #include "verdict.h"
 
 /* What a verb that only reads looks at: the policy, the devices, and what it decides over them. */
@@ -13,7 +13,7 @@ struct View {
 	struct Policy *policy;
 	struct Inventory inventory;
 	struct Decision *decisions; /* over each device, in the order of the inventory */
-	struct Phase phase;
+	struct Circumstances circumstances;
 	enum Protection mode; /* of the kernel's device authorization */
 	bool of_snapshot;     /* the devices are not those that are there */
 };

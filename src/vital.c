@@ -4,11 +4,11 @@
 #include <errno.h>
 
 #include "chain.h"
+#include "circumstances.h"
 #include "decide.h"
 #include "escape.h"
 #include "hardened.h"
 #include "log.h"
-#include "phase.h"
 #include "state.h"
 #include "task.h"
 
@@ -148,10 +148,14 @@ static int on_vital(const char *syspath, const char *what, void *userdata)
 int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how)
 {
 	_cleanup_(check_done) struct Check check = {.how = how};
-	struct Phase phase;
-	int r = inventory_read(&policy->needs, &check.inventory);
+	_cleanup_(circumstances_done) struct Circumstances circumstances = {0};
+	struct Needs needs = policy->needs;
+	int r;
 
-	phase_read(&phase);
+	circumstances_read(NULL, &circumstances);
+	needs.interfaces =
+		needs.interfaces || module_refusals_need_interfaces(circumstances.refusals);
+	r = inventory_read(&needs, &check.inventory);
 	state_read(&check.former);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
@@ -160,7 +164,8 @@ int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how)
 			calloc(check.inventory.unreadable.n + 1, sizeof(*check.is_counted));
 		r = check.decisions && check.told && check.is_counted
 			    ? policy_decide_all(policy, check.inventory.devices, check.inventory.n,
-						phase_moment, &phase, check.decisions)
+						circumstances_moment, &circumstances,
+						check.decisions)
 			    : -ENOMEM;
 	}
 	if (r >= 0)

@@ -319,9 +319,9 @@ static int read_old(struct Check *check)
 		r = read_text(config_path, &old);
 	if (r == 0)
 		r = read_text(table_path, &check->old_table);
-	if (r == 0)
+	if (r == 0 && old)
 		r = modprobe_config_parse(&check->old, config_path, old, strlen(old));
-	if (r == 0)
+	if (r == 0 && old && check->old_table)
 		/* nothing refused is as good as no file */
 		check->is_current = module_plan_mode(plan) == MODULES_OFF
 					    ? check->old.lines.n == 0

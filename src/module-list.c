@@ -161,6 +161,7 @@ static int take_found(struct ModuleList *list, struct Found *found)
 {
 	size_t n = found->modules.n;
 	_cleanup_free_ struct Named *all = calloc(n + 1, sizeof(*all));
+	const char *last = NULL;
 	int r = 0;
 
 	list->modules = calloc(n + 1, sizeof(*list->modules));
@@ -172,11 +173,12 @@ static int take_found(struct ModuleList *list, struct Found *found)
 	found->modules.n = found->lines.n = 0;
 	qsort(all, n, sizeof(*all), compare_named);
 	for (size_t i = 0; i < n; i++) {
-		if (list->n > 0 && streq(list->modules[list->n - 1].name, all[i].module.name)) {
+		if (last && streq(last, all[i].module.name)) {
 			module_done(&all[i].module);
 			free(all[i].needs);
 			continue;
 		}
+		last = all[i].module.name;
 		all[list->n].needs = all[i].needs;
 		list->modules[list->n++] = all[i].module;
 	}

@@ -177,7 +177,7 @@ static int find_refused(struct ModuleRefusals *refusals, struct Rules *rules)
 	if (!any_refuses(&rules->config))
 		return 0;
 	r = read_aliases(refusals->aliases, &rules->aliases, &text);
-	if (r < 0)
+	if (r < 0 || !text)
 		return r == -ENOENT ? 0 : r;
 	pos = text;
 	while (r == 0 && next_alias(&pos, &glob, &module)) {

@@ -9,6 +9,7 @@
 #include "lint.h"
 #include "module-allow.h"
 #include "modules.h"
+#include "names.h"
 #include "output.h"
 #include "policy-files.h"
 #include "udev.h"
@@ -153,6 +154,19 @@ static void warn_of_unknown_ids(struct Check *check)
 	}
 }
 
+/* A policy of modules is in force by what is rendered of it. */
+static void warn_of_nothing_rendered(struct Check *check)
+{
+	enum ModuleMode mode = check->policy->modules.mode;
+
+	if ((mode == MODULES_AUDIT || mode == MODULES_ENFORCE) &&
+	    access(MODULE_CONFIG_OWNER, F_OK) < 0 && access(MODULE_CONFIG_VENDOR, F_OK) < 0)
+		warn(check, NULL,
+		     "modules: mode: %s: nothing of it is in force before \"tdx-authctl modules "
+		     "render\"",
+		     module_mode_to_string(mode));
+}
+
 /* --- drivers --- */
 
 /* Whether @bus has a driver of that name; if not, one that it misspells goes to *ret, which the
@@ -265,6 +279,7 @@ static int judge(struct Check *check)
 		if (r < 0)
 			return r;
 		warn_of_unknown_ids(check);
+		warn_of_nothing_rendered(check);
 		warn_of_misspelled_drivers(check);
 		(void)fflush(stdout); /* what it finds goes to standard error, after this */
 		check->refused = policy_check_vital(check->policy, VITAL_ALL);

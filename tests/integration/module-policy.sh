@@ -170,6 +170,24 @@ check "and that of the machine's own modprobe.d" sh -c "
     '$authctl' modules explain nvme --root '$root' | grep -q 'modprobe.d: .*/etc/modprobe.d/own.conf:2: blacklist'"
 check "an alias is explained by its modules" sh -c "
     '$authctl' modules explain virtio:d00000002v00001AF4 --root '$root' | grep -q '^Module: *virtio_blk'"
+json_is_valid() {
+    modules list --json | python3 -c '
+import json, sys
+found = json.load(sys.stdin)
+modules = {m["name"]: m for m in found["modules"]}
+assert found["mode"] == "enforce" and found["strict"] is False
+assert modules["nvme"]["verdict"] == "allowed" and modules["nvme"]["reason"] == "rule"
+assert modules["gsmi"]["verdict"] == "denied" and modules["serio"]["verdict"] == "built-in"' &&
+        modules explain gsmi --json | python3 -c '
+import json, sys
+found = json.load(sys.stdin)["modules"][0]
+assert found["gated_by"]["line"] > 3 and found["refused_by"] is None and found["needs"] == []' &&
+        modules check --json | python3 -c '
+import json, sys
+found = json.load(sys.stdin)
+assert found["current"] is True and found["changes"] == [] and found["undecided"] == []'
+}
+check "JSON says the same" json_is_valid
 check "a module that is not there is an error" exits 1 modules explain no_such_module
 printf 'softdep nvme pre: igb post: pci:v00008086d000010D3sv0sd0bc02sc00i00\n' >"$root/etc/modprobe.d/own.conf"
 compare "soft dependencies of the machine are allowed with their module"

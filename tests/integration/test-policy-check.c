@@ -137,6 +137,21 @@ static void test_a_kernel_has_aliases_where_their_file_is(void **state)
 		(void)rmdir(p);
 }
 
+static void test_a_module_policy_of_which_nothing_is_rendered_is_warned_about(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL, *off = NULL;
+	bool is_rendered = access("/etc/modprobe.d/00-tdx-auth.conf", F_OK) == 0 ||
+			   access("/usr/lib/modprobe.d/00-tdx-auth.conf", F_OK) == 0;
+
+	testbed_policy(bed, "version: 1\nmodules: { mode: enforce }\n");
+	assert_int_equal(run(&out, NULL, "policy", "check", bed->policy), EXIT_DONE);
+	expect_times(out, is_rendered ? 0 : 1, "modules: mode: enforce: nothing of it is in force");
+	testbed_policy(bed, "version: 1\nmodules: { mode: \"off\" }\n");
+	assert_int_equal(run(&off, NULL, "policy", "check", bed->policy), EXIT_DONE);
+	expect_times(off, 0, "in force");
+}
+
 static void test_a_policy_for_another_machine_is_not_compared_with_this_one(void **state)
 {
 	char root[] = "/var/tmp/tdx-auth-root-XXXXXX";
@@ -259,6 +274,7 @@ int main(void)
 		CHECK_TEST(test_a_rule_that_needs_more_devices_than_are_here_is_warned_about),
 		CHECK_TEST(test_modules_that_cannot_be_asked_are_told_of_once),
 		CHECK_TEST(test_a_kernel_has_aliases_where_their_file_is),
+		CHECK_TEST(test_a_module_policy_of_which_nothing_is_rendered_is_warned_about),
 		CHECK_TEST(test_a_policy_for_another_machine_is_not_compared_with_this_one),
 		CHECK_TEST(test_a_policy_is_checked_from_standard_input),
 		CHECK_TEST(test_a_policy_from_standard_input_is_tested_and_shown),

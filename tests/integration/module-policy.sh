@@ -254,5 +254,46 @@ check "nor do those of modules, which are denied" compare_hostile
 check "a modules.dep that is none is an error" sh -c "
     echo garbage >'$modules/modules.dep'; ! '$authctl' modules render --root '$root' 2>/dev/null"
 
+# Two kernels of two modules: the new one brings another driver for a device that is allowed.
+# module VERSION NAME ALIAS: a module that depmod can read
+module() {
+    mkdir -p "$root/lib/modules/$1/kernel/drivers/net"
+    printf 'static const char info[] __attribute__((section(".modinfo"), used)) = "alias=%s";' "$3" |
+        ${CC:-cc} -x c -c -o "$root/lib/modules/$1/kernel/drivers/net/$2.ko" -
+}
+kernels() {
+    root=$work/two
+    mkdir -p "$root/etc/tdx-auth/policy.d"
+    module 6.1.0 e1000e 'pci:v00008086d000010D3sv*sd*bc*sc*i*'
+    depmod -b "$root" 6.1.0
+    module 6.2.0 e1000e 'pci:v00008086d000010D3sv*sd*bc*sc*i*'
+    module 6.2.0 fresh 'pci:v00008086d000010D3sv*sd*bc*sc*i*'
+    module 6.2.0 other 'pci:v00008086d00000001sv*sd*bc*sc*i*'
+    depmod -b "$root" 6.2.0
+    policy <<'EOF'
+version: 1
+modules: { mode: enforce }
+rules: [ { action: allow, driver: e1000e, match: { pci: { vendor: "0x8086", device: "0x10d3" } } } ]
+EOF
+    cat >"$work/snapshot" <<'EOF'
+{ "version": 1, "attributes": [], "devices": [ { "bus": "pci", "syspath": "/sys/devices/pci0000:00/0000:00:03.0",
+  "modalias": "pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00",
+  "ids": { "vendor": "0x8086", "device": "0x10d3", "class": "0x020000" } } ] }
+EOF
+    modules render --kernel 6.1.0 --snapshot "$work/snapshot" >/dev/null
+}
+if kernels 2>"$work/err"; then
+    check "which of several kernels is meant has to be said" exits 1 modules check
+    check "nothing is undecided of the kernel that was rendered for" exits 0 modules check --kernel 6.1.0 --snapshot "$work/snapshot"
+    check "another kernel needs a decision" exits 3 modules check --kernel 6.2.0 --snapshot "$work/snapshot"
+    check "over what fits a device that is allowed" grep -q '^fresh: denied, and new: it fits pci:0000:00:03.0' "$work/out"
+    check "and over nothing else" sh -c "! grep -q '^other: denied' '$work/out' && grep -q '^other: was unknown, is denied' '$work/out'"
+    modules render --kernel 6.2.0 --snapshot "$work/snapshot" >/dev/null
+    check "once it is rendered for it was decided" exits 0 modules check --kernel 6.2.0 --snapshot "$work/snapshot"
+else
+    sed 's/^/# /' "$work/err"
+    not_ok "modules of the test's own"
+fi
+
 echo "1..$number"
 exit "$failed"

@@ -52,6 +52,7 @@ struct Manager {
 	struct ModuleRefusals *refusals;     /* NULL: they could not be read */
 	sd_event_source *modules_watches[6]; /* one a directory */
 	sd_event_source *modules_timer;	     /* NULL: nothing changed */
+	struct Task *modules_check;	     /* of what changed */
 };
 
 /* The one handler, for a device found by a scan and for one that an event told of: reads it,

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "modprobe-config.h"
+#include "task.h"
 
 /* Editors and package managers change several files, and each in several steps. */
 #define PAUSE_USEC (500 * UINT64_C(1000))
@@ -45,6 +46,41 @@ static void decide_anew(struct Manager *m)
 	(void)manager_scan(m);
 }
 
+static void on_checked(int result, const char *text, void *userdata)
+{
+	struct Manager *m = userdata;
+
+	(void)text; /* the log has it all */
+	task_free(TAKE_PTR(m->modules_check));
+	if (result == 0)
+		decide_anew(m);
+	else if (result > 0)
+		log_error("what modprobe.d refuses now is not heeded, but what it did before; a "
+			  "restart of tdx-authd heeds it all the same");
+	else
+		log_error("what modprobe.d refuses now is not heeded: cannot tell what the machine "
+			  "runs on: %s",
+			  result == -ETIME ? "a device, or a file system, keeps who looks waiting"
+					   : strerror(-result));
+}
+
+/* Whatever comes with a package must not take away what the machine runs on; a policy that is
+ * loaded anew does not, either. */
+static void check(struct Manager *m)
+{
+	int r;
+
+	task_free(TAKE_PTR(m->modules_check)); /* the files are others by now */
+	if (!m->options.check) {
+		decide_anew(m);
+		return;
+	}
+	r = task_start(m->event, m->options.check, m->policy, TASK_DEADLINE_USEC, on_checked, m,
+		       &m->modules_check);
+	if (r < 0)
+		on_checked(r, "", m);
+}
+
 static void watch(struct Manager *m);
 
 static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)
@@ -57,7 +93,7 @@ static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)
 	if (m->phase.is_frozen)
 		log_warning("modprobe.d changed, which has no effect on devices after the freeze");
 	else
-		decide_anew(m);
+		check(m);
 	return 0;
 }
 
@@ -162,6 +198,7 @@ void manager_watch_modules(struct Manager *m)
 
 void manager_drop_modules(struct Manager *m)
 {
+	task_free(m->modules_check);
 	sd_event_source_unref(m->modules_timer);
 	for (size_t i = 0; i < ELEMENTSOF(m->modules_watches); i++)
 		sd_event_source_unref(m->modules_watches[i]);

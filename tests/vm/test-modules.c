@@ -117,6 +117,40 @@ static void test_an_audit_loads_what_it_would_deny_as_it_was_asked_for(void **st
 	vm_expect(vm, 1, RECORD("nvme", "."));
 }
 
+static void test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on(void **state)
+{
+	struct vm *vm = vm_up(state, .kernel = "patched", .init = VM_INIT_SYSTEMD,
+			      .cmdline = "dev_auth=enforce");
+	_cleanup_free_ char *device = NULL;
+
+	vm_expect_soon(vm, "[ \"$(systemctl is-active tdx-authd)\" = active ]");
+	vm_expect(vm, 0,
+		  "mkdir -p /etc/tdx-auth/policy.d && printf 'version: 1\ndefaults: { pci: allow "
+		  "}\n' "
+		  ">/etc/tdx-auth/policy.d/50-owner.yaml && systemctl reload tdx-authd");
+	device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+	vm_expect_soon(vm, "[ -e %s/net/* ]", device);
+	vm_expect(vm, 0,
+		  "n=$(basename %s/net/*) && busybox ip addr add 192.0.2.1/24 dev $n && "
+		  "busybox ip link set $n up && busybox ip route add default via 192.0.2.2",
+		  device);
+	vm_expect(vm, 0, "echo blacklist e1000e >/etc/modprobe.d/own.conf");
+	vm_expect_soon(vm, "journalctl -u tdx-authd | grep -q 'the default route is behind it'");
+	vm_expect_soon(vm, "journalctl -u tdx-authd | grep -q 'refuses now is not heeded'");
+	vm_expect_output(vm, "1", "cat %s/authorized", device);
+	vm_expect(vm, 0,
+		  "busybox ip route del default && touch /etc/modprobe.d/own.conf && "
+		  "echo >>/etc/modprobe.d/own.conf");
+	vm_expect_soon(vm, "[ \"$(cat %s/authorized)\" = 0 ]", device);
+	vm_expect(
+		vm, 0,
+		"tdx-authctl explain pci:$(basename %s) | grep -q '/etc/modprobe.d/own.conf:1: no "
+		"module'",
+		device);
+	vm_expect(vm, 0, "rm /etc/modprobe.d/own.conf");
+	vm_expect_soon(vm, "[ \"$(cat %s/authorized)\" = 1 ]", device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +159,7 @@ int main(void)
 		vm_test(test_the_kernels_own_request_is_denied_where_strict),
 		vm_test(test_allowed_modules_keep_options_and_soft_dependencies),
 		vm_test(test_an_audit_loads_what_it_would_deny_as_it_was_asked_for),
+		vm_test(test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on),
 	};
 
 	return RUN_TESTS("modules", tests);

@@ -143,14 +143,14 @@ static char *circumstances(const struct Request *request)
 {
 	_cleanup_free_ char *alias = escape_word(request->alias),
 			    *caller = escape_word(request->caller);
-	bool has_alias = !isempty(alias) && !streq(request->alias, request->module),
+	bool has_alias = request->alias && !streq(request->alias, request->module),
 	     has_caller = !isempty(caller);
 	char *text;
 
 	if (!has_alias && !has_caller)
 		return strdup("");
 	return asprintf(&text, " (%s%s%s%s%s)", has_alias ? "wanted as " : "",
-			has_alias ? alias : "", has_alias && has_caller ? ", " : "",
+			has_alias && alias ? alias : "", has_alias && has_caller ? ", " : "",
 			has_caller ? "by " : "", has_caller ? caller : "") < 0
 		       ? NULL
 		       : text;

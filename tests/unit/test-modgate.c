@@ -12,7 +12,7 @@ static char owner_table[] = "/tmp/tdx-auth-owner-XXXXXX";
 static char vendor_table[] = "/tmp/tdx-auth-vendor-XXXXXX";
 int modgate_main(int argc, char **argv);
 #define main modgate_main
-#include "tdx-auth-modgate.c"
+#include "tdx-auth-modgate.c" // NOLINT(bugprone-suspicious-include)
 #undef main
 
 #include <sys/wait.h>
@@ -115,6 +115,7 @@ static void test_the_journal_has_the_module_in_a_field(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	put(owner_table, "a\tfirst\n");
 	text = said("a\nPRIORITY=0");
+	assert_non_null(strstr(text, "a\\nPRIORITY=0"));
 	n = recv(fd, record, sizeof(record) - 1, MSG_DONTWAIT);
 	assert_true(n > 0);
 	record[n] = '\0';

@@ -71,6 +71,7 @@ static void expect_modules_for_the_authorized_alone(struct vm *vm)
 	expect_module(vm, "e1000", false);
 	nvme = vm_plug_pci(vm, UNLISTED, "1b36:0010");
 	expect_module(vm, "nvme", false);
+	expect_driver(vm, nvme, "");
 	nic = vm_plug_pci(vm, ALLOWED, "8086:10d3");
 	expect_verdict(vm, nic, "allow", "50-owner.yaml:nic");
 	expect_driver(vm, nic, "e1000e");

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/inotify.h>
-#include <time.h>
 
 #include "log.h"
 #include "modprobe-config.h"
@@ -97,14 +96,6 @@ static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static uint64_t pause_end(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 + PAUSE_USEC;
-}
-
 static bool is_component(const char *path, const char *name)
 {
 	size_t n = strlen(name);
@@ -142,8 +133,8 @@ static int on_change(sd_event_source *source, const struct inotify_event *event,
 
 	if (m->modules_timer || !concerns_us(m, event))
 		return 0;
-	if (sd_event_add_time(m->event, &m->modules_timer, CLOCK_MONOTONIC, pause_end(), 0,
-			      on_pause_over, m) < 0)
+	if (sd_event_add_time(m->event, &m->modules_timer, CLOCK_MONOTONIC, now_usec() + PAUSE_USEC,
+			      0, on_pause_over, m) < 0)
 		log_warning("cannot follow a change of modprobe.d");
 	return 0;
 }

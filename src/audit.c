@@ -92,12 +92,27 @@ void audit_outcome(const struct Device *device, const struct Decision *decision,
 
 /* --- the process --- */
 
+/* Nothing of the daemon's stays open but these and stdio: the process may wait for the audit system
+ * when the daemon is long gone, and what that listened to would seem to be taken. */
+static void close_inherited(int fd, int audit_fd)
+{
+	unsigned low = (unsigned)(fd < audit_fd ? fd : audit_fd);
+	unsigned high = (unsigned)(fd < audit_fd ? audit_fd : fd);
+
+	if (low > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0U, 0);
+}
+
 /* Until the other end is closed. What goes wrong here is told to nobody: the journal has it all. */
 _Noreturn static void forward(int fd, int audit_fd)
 {
 	struct Record record;
 	ssize_t n;
 
+	close_inherited(fd, audit_fd);
 	(void)signal(SIGPIPE, SIG_IGN);
 	while ((n = recv(fd, &record, sizeof(record), 0)) > 0 || (n < 0 && errno == EINTR))
 		if (n > (ssize_t)offsetof(struct Record, text))

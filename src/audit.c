@@ -39,10 +39,37 @@ static void add_field(FILE *file, const char *name, const char *value)
 	free(field);
 }
 
+/* ausearch(8) decodes fields by their names, and knows none of ours: what has no blank is not
+ * encoded. The words are ours, or the owner's. */
+static void add_source(FILE *file, const struct Decision *decision, enum Bus bus)
+{
+	_cleanup_free_ char *source = decision_source(decision, bus);
+
+	for (char *c = source; c && *c; c++)
+		if (*c == ' ')
+			*c = '-';
+	add_field(file, "rule", source);
+}
+
+/* What the device calls itself, for people: in a field that ausearch(8) does decode. */
+static void add_name(FILE *file, const struct Device *device)
+{
+	char name[1024] = "";
+	size_t n = 0;
+
+	for (const char *const *text = bus_info[device->bus].names; *text; text++) {
+		const char *value = device_attribute(device, *text);
+
+		if (!isempty(value) && n < sizeof(name))
+			n += (size_t)snprintf(name + n, sizeof(name) - n, "%s%s", n > 0 ? " " : "",
+					      value);
+	}
+	add_field(file, "name", name);
+}
+
 char *audit_text(const struct Device *device, const struct Decision *decision,
 		 const struct EnforceRequest *request)
 {
-	_cleanup_free_ char *source = decision_source(decision, device->bus);
 	const char *const *text = bus_info[device->bus].texts;
 	char *line = NULL;
 	size_t size = 0;
@@ -53,9 +80,10 @@ char *audit_text(const struct Device *device, const struct Decision *decision,
 	(void)fprintf(file, "op=%s bus=%s", operation(request), bus_to_string(device->bus));
 	add_field(file, "device", device->syspath);
 	add_field(file, "modalias", device->modalias);
+	add_name(file, device);
 	for (; *text; text++) /* what the policy goes by is read, and nothing else */
 		add_field(file, *text, device_attribute(device, *text));
-	add_field(file, "rule", source);
+	add_source(file, decision, device->bus);
 	add_field(file, "driver", request->set_driver ? request->driver : NULL);
 	if (fclose(file) == 0)
 		return line;

@@ -19,7 +19,8 @@ void audit_outcome(const struct Device *device, const struct Decision *decision,
 
 /* The record's text: "op=refuse bus=pci device=...", each value that comes from a device or a
  * policy as the audit system wants what it does not trust, in quotes, or in hexadecimal where it
- * has a blank, a quote, or what is no printable ASCII character. A new string that the caller
- * frees; NULL when out of memory. */
+ * has a blank, a quote, or what is no printable ASCII character. ausearch -i decodes "device" and
+ * "name", as auparse/typetab.h of audit has them, and no field of another name; in "rule" blanks
+ * are hyphens. A new string that the caller frees; NULL when out of memory. */
 char *audit_text(const struct Device *device, const struct Decision *decision,
 		 const struct EnforceRequest *request);

@@ -55,14 +55,34 @@ static void test_a_record_says_what_was_done_to_which_device_and_why(void **stat
 		&nic,
 		&(struct EnforceRequest){.authorize = true, .set_driver = true, .driver = "e1000e"},
 		"op=authorize bus=pci device=\"/sys/devices/pci0000:00/0000:00:02.0\" "
-		"modalias=\"pci:v00008086\" rule=64656661756C7420666F7220706369 "
+		"modalias=\"pci:v00008086\" rule=\"default-for-pci\" "
 		"driver=\"e1000e\"");
 	expect_text(&(struct Device){.bus = BUS_ACPI, .syspath = (char *)"/x"},
 		    &(struct EnforceRequest){.remove = true},
-		    "op=remove bus=acpi device=\"/x\" rule=64656661756C7420666F722061637069");
+		    "op=remove bus=acpi device=\"/x\" rule=\"default-for-acpi\"");
 	expect_text(&(struct Device){.bus = BUS_PNP, .syspath = (char *)"/x"},
 		    &(struct EnforceRequest){.to_default = true},
-		    "op=return bus=pnp device=\"/x\" rule=64656661756C7420666F7220706E70");
+		    "op=return bus=pnp device=\"/x\" rule=\"default-for-pnp\"");
+}
+
+/* Of the rest ausearch(8) shows the hexadecimal digits. */
+static void test_what_people_look_for_is_in_fields_that_the_tools_decode(void **state)
+{
+	struct Attribute attributes[] = {{(char *)"manufacturer", (char *)"QEMU"},
+					 {(char *)"product", (char *)"QEMU USB Keyboard"}};
+	const struct Device keyboard = {.bus = BUS_USB,
+					.syspath = (char *)"/sys/devices/usb 1/1-1",
+					.attributes = attributes,
+					.n_attributes = ELEMENTSOF(attributes)};
+	_cleanup_free_ char *text = audit_text(&keyboard, &(struct Decision){.by = DECIDED_BY_HAND},
+					       &(struct EnforceRequest){.authorize = true});
+
+	(void)state;
+	assert_string_equal(text, "op=authorize bus=usb "
+				  "device=2F7379732F646576696365732F75736220312F312D31 "
+				  "name=51454D552051454D5520555342204B6579626F617264 "
+				  "manufacturer=\"QEMU\" "
+				  "product=51454D5520555342204B6579626F617264 rule=\"by-hand\"");
 }
 
 /* A name with a quote, a newline or a blank could make up fields, or a record, of its own. */
@@ -139,13 +159,14 @@ static void test_who_sends_records_keeps_nothing_else_open(void **state)
 	audit_outcome(&device, &(struct Decision){.action = ACTION_DENY},
 		      &(struct EnforceRequest){.remove = true}, &(struct EnforceReply){0});
 	expect_record("op=remove bus=acpi device=\"/x\" "
-		      "rule=64656661756C7420666F722061637069");
+		      "rule=\"default-for-acpi\"");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_record_says_what_was_done_to_which_device_and_why),
+		cmocka_unit_test(test_what_people_look_for_is_in_fields_that_the_tools_decode),
 		cmocka_unit_test(test_what_a_device_says_stays_in_its_field),
 		cmocka_unit_test(test_who_sends_records_keeps_nothing_else_open),
 	};

@@ -43,9 +43,20 @@ generator_of() {
     esac
 }
 
+# What confines and what records, in the guests that test-debian.c looks at with them. debian-tree.sh
+# keeps both from starting: to other tests it is as if they were not there.
+guards_of() {
+    case $1 in
+    debian12 | debian13) echo apparmor auditd ;;
+    esac
+}
+
+packages_of() {
+    printf '%s %s %s' "$packages" "$(generator_of "$1")" "$(guards_of "$1")"
+}
+
 base_of() {
-    printf '%s/base-%s-%s.tar.zst\n' "$guests" "$1" \
-        "$(printf '%s %s %s' "$recipe" "$packages" "$(generator_of "$1")" | hash_text)"
+    printf '%s/base-%s-%s.tar.zst\n' "$guests" "$1" "$(printf '%s %s' "$recipe" "$(packages_of "$1")" | hash_text)"
 }
 
 make_base() {
@@ -54,7 +65,7 @@ make_base() {
     # The initrd comes later, when there is something of ours to go into it.
     (
         export INITRD=No
-        debian_bootstrap "$(suite_of "$guest")" "$base" "$packages $(generator_of "$guest")"
+        debian_bootstrap "$(suite_of "$guest")" "$base" "$(packages_of "$guest")"
     )
     keep_newest "base-$guest-????????????????.tar.zst" 2
 }

@@ -34,6 +34,10 @@ set_up() {
     touch -r "$tree/usr" "$tree/etc/.updated" "$tree/var/.updated"
     chroot "$tree" systemctl enable tdx-authd.service tdx-authd.socket
     chroot "$tree" systemctl add-wants sysinit.target lab-agent.service
+    # A test starts them.
+    for unit in apparmor.service auditd.service audit-rules.service; do
+        [ ! -e "$tree/usr/lib/systemd/system/$unit" ] || chroot "$tree" systemctl disable "$unit"
+    done
 }
 
 # open_chroot, close_chroot: /proc and the /dev that scripts cannot do without. A file of that name

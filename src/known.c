@@ -22,6 +22,7 @@ static void known_free(void *p)
 
 	free(known->syspath);
 	free(known->shown);
+	free(known->given_to);
 	free(known);
 }
 
@@ -164,11 +165,19 @@ bool known_is_by_hand(const struct Known *known, const struct Device *device)
 	return known->is_by_hand || (bus_info[device->bus].native && !is_as_left);
 }
 
+void known_note_given(struct Known *known, const char *driver)
+{
+	free(known->given_to);
+	known->given_to = driver ? strdup(driver) : NULL;
+}
+
 void known_note_by_hand(struct Known *known, bool is_by_hand)
 {
 	if (known->is_by_hand != is_by_hand)
 		known->is_noted = false;
 	known->is_by_hand = is_by_hand;
+	if (!is_by_hand)
+		known_note_given(known, NULL);
 	known->is_cut_short = false;
 }
 
@@ -236,6 +245,7 @@ static struct Known *known_new(struct Registry *registry, const char *syspath)
 static void set_identity(struct Registry *registry, struct Known *known, dev_t dev, ino_t ino)
 {
 	unindex_ino(registry, known);
+	known_note_given(known, NULL);
 	known->dev = dev;
 	known->ino = ino;
 	index_ino(registry, known);

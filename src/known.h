@@ -27,6 +27,7 @@ struct Known {
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
 	bool is_by_hand;		    /* somebody else decided over it */
+	char *given_to;	   /* and gave it to this driver, "" for any, through us; NULL: did not */
 	bool is_cut_short; /* an earlier run ended before it knew what came of a decision by hand */
 	bool is_written;   /* a write is on its way to it */
 	bool is_noted;	   /* state.h: it is written down as it is */
@@ -98,6 +99,10 @@ const uint32_t *registry_admitted_beside(struct Registry *registry, struct Known
 /* Notes how the device was seen, or, with @is_ours, left; @authorized is -1 where nobody knows. */
 void known_note_state(struct Known *known, int authorized, const char *driver, bool is_ours);
 void known_note_by_hand(struct Known *known, bool is_by_hand);
+
+/* Notes to which driver it was given by hand, for when that comes: NULL for none, "" for any. Where
+ * memory is short, it is not offered to it. */
+void known_note_given(struct Known *known, const char *driver);
 
 /* The decision that registry_note() noted, as far as it is known still: what a former policy
  * decided by has no rule any more. */

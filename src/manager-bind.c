@@ -8,6 +8,7 @@
 #include "escape.h"
 #include "hardened.h"
 #include "log.h"
+#include "manager-hand.h"
 #include "names.h"
 
 /* --- buses --- */
@@ -50,12 +51,32 @@ void manager_take_buses(struct Manager *m)
 /* Whether a driver that comes may be what the device waits for. */
 static bool may_want(const struct Known *known, enum Bus bus, const char *driver)
 {
-	if (known->bus != bus || !known->is_decided || known->is_by_hand ||
-	    !action_gives(known->action))
+	if (known->bus != bus || !known->is_decided)
+		return false;
+	if (known->is_by_hand
+		    ? !known->given_to || (*known->given_to && !streq(known->given_to, driver))
+		    : !action_gives(known->action))
 		return false;
 	if (known->gate == GATE_OVERRIDE) /* one without an override the kernel offers itself */
 		return streq(known->driver, driver);
 	return known->gate == GATE_AUTOPROBE && known->authorized != 1;
+}
+
+static void on_given(const struct HandResult *result, void *userdata)
+{
+	(void)result; /* the log has it */
+	(void)userdata;
+}
+
+/* What was given by hand is so still: that the driver comes later is all that is new. */
+static void give_by_hand(struct Manager *m, const struct Known *known)
+{
+	_cleanup_free_ char *driver = strdup(known->given_to);
+
+	if (driver)
+		manager_decide_by_hand(m, known->ino,
+				       &(struct HandRequest){.authorize = true, .driver = driver},
+				       on_given, NULL);
 }
 
 static void offer(struct Manager *m, enum Bus bus, const char *driver)
@@ -66,11 +87,16 @@ static void offer(struct Manager *m, enum Bus bus, const char *driver)
 	/* looking at one may take others out of the list */
 	for (struct Known *known = m->registry.first; known; known = known->next)
 		if (may_want(known, bus, driver) && path_queue_add(&queue, known->syspath) == 0) {
-			known->is_stale = true;
+			known->is_stale = !known->given_to;
 			known->n_offers = 0;
 		}
 	while ((path = path_queue_take(&queue))) {
-		(void)manager_look(path, m);
+		const struct Known *known = registry_find(&m->registry, path);
+
+		if (known && known->given_to)
+			give_by_hand(m, known);
+		else
+			(void)manager_look(path, m);
 		free(path);
 	}
 	path_queue_done(&queue);

@@ -106,6 +106,17 @@ static bool is_unheld(const struct EnforceRequest *request, const struct Enforce
 	       *request->driver;
 }
 
+/* NULL: to none. */
+static const char *driver_given_to(const struct EnforceRequest *request,
+				   const struct EnforceReply *reply)
+{
+	if (!request->authorize)
+		return NULL;
+	if (request->set_driver)
+		return request->driver;
+	return request->gate == GATE_OVERRIDE ? reply->authorized_driver : "";
+}
+
 /* A probe that stalls is nothing that failed: the decision is in force. */
 static void note_result(struct Manager *m, const struct Hand *hand, struct Known *known,
 			const struct EnforceRequest *request, const struct EnforceReply *reply)
@@ -120,6 +131,7 @@ static void note_result(struct Manager *m, const struct Hand *hand, struct Known
 		known_note_state(known, is_to_come ? request->authorize : reply->authorized,
 				 reply->authorized_driver, false);
 		known_note_by_hand(known, true);
+		known_note_given(known, driver_given_to(request, reply));
 	} else {
 		note_failure(hand, known, reply);
 	}

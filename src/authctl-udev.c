@@ -19,6 +19,7 @@
  * device. Where a daemon runs, or somebody else decides at the moment, it is theirs. */
 struct Question {
 	const char *syspath;
+	int dirfd;
 	dev_t dev;
 	ino_t ino;
 };
@@ -69,6 +70,8 @@ static int decide(const struct Question *question)
 	if (r < 0 || !question)
 		return r;
 	r = manager_read_verdict(manager, question->syspath, &verdict, &source);
+	if (r >= 0 && !sysfs_is_alive(question->dirfd)) /* that is of another one at its path */
+		r = -ENODEV;
 	return r < 0 ? r : udev_print_verdict(verdict, source);
 }
 
@@ -109,7 +112,7 @@ static int offer_devices(void)
 
 int verb_udev(const struct Options *options, char *const *args)
 {
-	struct Question question = {.syspath = args[0]};
+	struct Question question = {.syspath = args[0], .dirfd = -1};
 	_cleanup_free_ char *safe = escape_text(args[0]);
 	_cleanup_close_ int dirfd = -1;
 	int r;
@@ -122,13 +125,17 @@ int verb_udev(const struct Options *options, char *const *args)
 		log_error("udev takes the path of a device below " SYSFS_DEVICES);
 		return EXIT_USAGE;
 	}
-	dirfd = sysfs_open(args[0]);
+	question.dirfd = dirfd = sysfs_open(args[0]);
 	r = dirfd < 0 ? dirfd : sysfs_identity(dirfd, &question.dev, &question.ino);
+	if (r >= 0)
+		r = udev_check_event(dirfd);
 	if (r >= 0)
 		r = answer(&question);
 	if (r >= 0)
 		return EXIT_DONE;
 	log_error("%s: no verdict, so no module is loaded for it: %s", safe ? safe : "?",
-		  r == -ETIME ? "the daemon has none yet" : strerror(-r));
+		  r == -ETIME	 ? "the daemon has none yet"
+		  : r == -ESTALE ? "the event is of a device that was there before it"
+				 : strerror(-r));
 	return r == -ENODEV ? EXIT_NO_DEVICE : EXIT_FAILED;
 }

@@ -4,10 +4,10 @@
  * leaves the rest to tdx-authctl(1), which waits for the daemon, or decides. */
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "escape.h"
 #include "state-find.h"
+#include "sysfs-io.h"
 #include "udev-property.h"
 #include "util.h"
 
@@ -15,10 +15,12 @@ int main(int argc, char **argv)
 {
 	struct Finding finding;
 	_cleanup_free_ char *source = NULL;
-	struct stat st;
+	_cleanup_close_ int dirfd = argc == 2 ? sysfs_open(argv[1]) : -1;
+	dev_t dev;
+	ino_t ino;
 
-	if (argc == 2 && lstat(argv[1], &st) == 0 &&
-	    state_find(argv[1], st.st_dev, st.st_ino, &finding) == 0 &&
+	if (dirfd >= 0 && sysfs_identity(dirfd, &dev, &ino) == 0 && udev_check_event(dirfd) == 0 &&
+	    state_find(argv[1], dev, ino, &finding) == 0 &&
 	    (source = unescape_text(finding.source)))
 		return udev_print_verdict(finding.verdict, source) < 0 ? EXIT_FAILURE
 								       : EXIT_SUCCESS;

@@ -6,6 +6,7 @@
 #include "escape.h"
 #include "names.h"
 #include "protection.h"
+#include "sysfs-io.h"
 #include "util.h"
 
 /* A value that begins with a quotation mark, udev would take the other end's for its own. */
@@ -24,4 +25,24 @@ int udev_print_verdict(const char *verdict, const char *source)
 	if (kernel_mode() == PROTECTION_AUDIT)
 		(void)puts(PROPERTY_MODE "=audit");
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
+}
+
+/* A device that firmware describes may show several, one a line: drivers/acpi/device_sysfs.c,
+ * __acpi_device_modalias(). */
+int udev_check_event(int dirfd)
+{
+	const char *wanted = getenv("MODALIAS");
+	_cleanup_free_ char *text = NULL;
+	char *rest;
+	int r;
+
+	if (isempty(wanted))
+		return 0;
+	r = sysfs_read(dirfd, "modalias", &text);
+	if (r < 0)
+		return r;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		if (streq(line, wanted))
+			return 0;
+	return -ESTALE;
 }

@@ -75,6 +75,10 @@ static void expect_modules_for_the_authorized_alone(struct vm *vm)
 	nic = vm_plug_pci(vm, ALLOWED, "8086:10d3");
 	expect_verdict(vm, nic, "allow", "50-owner.yaml:nic");
 	expect_driver(vm, nic, "e1000e");
+	/* an event that waited, of a device that was there before it */
+	vm_expect(vm, 0, "MODALIAS=$(cat %s/modalias) /usr/lib/tdx-auth/tdx-auth-udev %s", nic,
+		  nic);
+	vm_expect(vm, 1, "MODALIAS=pci:v00008086d0000100E /usr/lib/tdx-auth/tdx-auth-udev %s", nic);
 }
 
 static void expect_module_once_authorized(struct vm *vm)

@@ -58,14 +58,14 @@ const char *module_verdict_word(const struct ModuleVerdict *verdict)
 
 /* --- what is a driver --- */
 
-bool module_path_is_driver(const char *path)
+bool module_is_driver(const struct Module *module)
 {
 	static const char *const outside[] = {"arch/",	   "block/", "crypto/",	  "fs/",
 					      "io_uring/", "ipc/",   "kernel/",	  "lib/",
 					      "mm/",	   "net/",   "security/", "virt/"};
-	const char *rest = startswith(path, "kernel/");
+	const char *rest = startswith(module->path, "kernel/");
 
-	if (!rest)
+	if (!rest || module->is_for_devices)
 		return true; /* updates, extra, dkms: built elsewhere */
 	for (size_t i = 0; i < ELEMENTSOF(outside); i++)
 		if (startswith(rest, outside[i]))
@@ -482,7 +482,7 @@ static const struct Module *denied_need(const struct Judge *judge, const struct 
 		uint32_t number = module->needs[i];
 
 		if (judge->verdicts[number].reason == MODULE_DENIED &&
-		    module_path_is_driver(list->modules[number].path))
+		    module_is_driver(&list->modules[number]))
 			return &list->modules[number];
 	}
 	return NULL;
@@ -497,8 +497,7 @@ static void judge_outside(struct Judge *judge)
 	for (size_t i = 0; i < list->n; i++) {
 		const struct Module *module = &list->modules[i], *denied;
 
-		if (judge->verdicts[i].reason != MODULE_DENIED ||
-		    module_path_is_driver(module->path))
+		if (judge->verdicts[i].reason != MODULE_DENIED || module_is_driver(module))
 			continue;
 		denied = denied_need(judge, module);
 		if (denied)

@@ -56,10 +56,11 @@ char *module_verdict_why(const struct ModuleVerdict *verdict);
 /* Its name in JSON. */
 const char *module_reason_to_string(enum ModuleReason reason);
 
-/* Whether a module at @path, below lib/modules/VERSION, may talk to a device, or who built it did
- * not say: all but what the kernel's own tree has outside of drivers and sound, and outside of what
- * reads devices below arch. */
-bool module_path_is_driver(const char *path);
+/* Whether @module may talk to a device, or who built it did not say: all but what the kernel's own
+ * tree has outside of drivers and sound, and outside of what reads devices below arch. And what
+ * devices find by an alias, wherever it is (virtiofs, 9pnet_virtio): systemd loads some of these by
+ * their names once the host shows a device for them. */
+bool module_is_driver(const struct Module *module);
 
 /* The modalias of a device with the ids that @rule asks for, of no subsystem, and, @by_class, of
  * the class that it does: a new string, NULL where the rule does not name those, or out of memory.

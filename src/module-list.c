@@ -200,6 +200,33 @@ static void found_done(struct Found *found)
 	vector_done(&found->lines);
 }
 
+/* Those of devices are "BUS:...". So are some that the guest alone asks by. */
+static bool is_of_devices(const char *alias)
+{
+	static const char *const others[] = {"cpu:", "devname:", "ip_set_"};
+
+	for (size_t i = 0; i < ELEMENTSOF(others); i++)
+		if (startswith(alias, others[i]))
+			return false;
+	return strchr(alias, ':');
+}
+
+/* alias GLOB NAME */
+static int on_alias(char *line, void *userdata)
+{
+	const char *alias = startswith(line, "alias ");
+	char *name = strrchr(line, ' ');
+	struct Module *module;
+
+	if (!alias || name < alias)
+		return 0;
+	*name++ = '\0';
+	module = (struct Module *)module_list_find(userdata, name);
+	if (module && is_of_devices(alias))
+		module->is_for_devices = true;
+	return 0;
+}
+
 static int read_modules(struct ModuleList *list)
 {
 	_cleanup_(found_done) struct Found found = {0};
@@ -208,7 +235,11 @@ static int read_modules(struct ModuleList *list)
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
 	r = read_lines_of(list, "modules.builtin", on_builtin, &found);
-	return r < 0 && r != -ENOENT ? r : take_found(list, &found);
+	if (r == 0 || r == -ENOENT)
+		r = take_found(list, &found);
+	if (r == 0)
+		r = read_lines_of(list, "modules.alias", on_alias, list);
+	return r == -ENOENT ? -ENODATA : r;
 }
 
 /* --- init functions --- */

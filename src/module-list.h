@@ -12,7 +12,8 @@ struct Module {
 	char *name; /* with "_" for "-" */
 	char *path; /* below lib/modules/VERSION, as depmod(8) has it */
 	bool is_builtin;
-	uint32_t *needs; /* numbers of the modules that are loaded before it, of all depths */
+	bool is_for_devices; /* it has an alias by which devices find it */
+	uint32_t *needs;     /* numbers of the modules that are loaded before it, of all depths */
 	size_t n_needs;
 	struct Vector initcalls; /* is_builtin: of strings, owned: functions that the kernel calls
 				  * at its start */
@@ -28,9 +29,9 @@ struct ModuleList {
 
 /* Reads those of the kernel @version of the system at @root; NULL: the running kernel, and this
  * system. Below another root NULL is the only kernel that is there. Returns 0; -ENOENT where there
- * is no such kernel, and -ENOTUNIQ where there are several; -ENODATA without a modules.dep;
- * -EBADMSG where it is none; or another negative errno. The caller calls module_list_done() in each
- * case. */
+ * is no such kernel, and -ENOTUNIQ where there are several; -ENODATA without a modules.dep
+ * or modules.alias; -EBADMSG where it is none; or another negative errno. The caller calls
+ * module_list_done() in each case. */
 int module_list_read(const char *root, const char *version, struct ModuleList *ret);
 void module_list_done(struct ModuleList *list);
 

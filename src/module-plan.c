@@ -29,7 +29,8 @@ static int read_list(const struct Options *options, struct ModulePlan *plan)
 		log_error("%s/lib/modules has several kernels: say which with --kernel",
 			  options->root ? options->root : "");
 	else if (r == -ENODATA)
-		log_error("the kernel %s has no modules.dep: run depmod", safe ? safe : "?");
+		log_error("the kernel %s has no modules.dep or modules.alias: run depmod",
+			  safe ? safe : "?");
 	else
 		log_error("cannot read the modules of the kernel %s: %s",
 			  safe && *safe ? safe : "that is there", strerror(-r));

@@ -25,6 +25,7 @@ static const struct {
 	{"pci:v00008086d000010D3sv*sd*bc*sc*i*", "other_nic"},
 	{"pci:v*d*sv*sd*bc01sc08i02", "nvme"},
 	{"virtio:d00000002v*", "virtio_blk"},
+	{"virtio:d0000001Av*", "virtiofs"},
 	{"usb:v*p*d*dc*dsc*dp*ic08isc06ip50in*", "usb_storage"},
 	{"crypto-crc", "crc_a"},
 	{"crypto-crc", "crc_b"},
@@ -57,7 +58,7 @@ static const char deps[] =
 	"kernel/lib/crc.ko:\n"
 	"kernel/fs/guestfs.ko: kernel/drivers/virt/guest.ko\n"
 	"kernel/drivers/virt/guest.ko:\n"
-	"kernel/fs/ext4.ko:\nkernel/sound/snd.ko:\n"
+	"kernel/fs/virtiofs.ko:\nkernel/fs/ext4.ko:\nkernel/sound/snd.ko:\n"
 	"kernel/arch/x86/events/intel/uncore.ko:\nkernel/arch/x86/crypto/aes.ko:\n"
 	"updates/dkms/own.ko:\nkernel/net/a;b.ko:\n";
 
@@ -65,6 +66,8 @@ static int setup(void **state)
 {
 	assert_int_equal(tree_make(state), 0);
 	tree_put("/lib/modules/1/modules.dep", deps);
+	tree_put("/lib/modules/1/modules.alias",
+		 "alias fs-ext4 ext4\nalias virtio:d0000001Av* virtiofs\n");
 	tree_put("/lib/modules/1/modules.builtin", "kernel/drivers/tpm.ko\n");
 	assert_int_equal(module_list_read(tree_root, NULL, &kernel.list), 0);
 	return 0;
@@ -134,6 +137,7 @@ static void test_what_is_no_driver_is_allowed_unless_strict(void **state)
 	judge(V "defaults: { \"*\": deny }\n");
 	expect("ext4", MODULE_OUTSIDE, "no driver");
 	expect("aes", MODULE_OUTSIDE, "");
+	expect("virtiofs", MODULE_DENIED, "nothing"); /* devices have it loaded */
 	expect("snd", MODULE_DENIED, "nothing");
 	expect("uncore", MODULE_DENIED, "");
 	expect("own", MODULE_DENIED, "");
@@ -171,6 +175,8 @@ static void test_a_rules_driver_is_allowed_with_what_it_needs(void **state)
 	      "0x10d3 } } }\n");
 	expect("e1000e", MODULE_RULE, "p.yaml:3");
 	expect("other_nic", MODULE_DENIED, "");
+	judge(V "rules:\n- { action: allow, match: { virtio: { device: 26 } } }\n");
+	expect("virtiofs", MODULE_RULE, "p.yaml:3");
 	judge(V "rules:\n- { action: deny, match: { pci: { vendor: 0x8086, device: 0x10d3 } } }\n");
 	expect("e1000e", MODULE_DENIED, "");
 }

@@ -13,6 +13,7 @@ static void test_modules_have_their_dependencies(void **state)
 	tree_put("/lib/modules/1/modules.dep",
 		 "kernel/fs/b-c.ko.xz: kernel/lib/a.ko kernel/d.ko.zst\n"
 		 "kernel/lib/a.ko:\nkernel/d.ko.zst: \n");
+	tree_put("/lib/modules/1/modules.alias", "");
 	tree_put("/lib/modules/1/modules.builtin", "kernel/drivers/e-f.ko\nkernel/lib/a.ko\n");
 	assert_int_equal(module_list_read(tree_root, "1", &list), 0);
 	assert_int_equal(list.n, 4);
@@ -31,12 +32,38 @@ static void test_modules_have_their_dependencies(void **state)
 	module_list_done(&list);
 }
 
+static void test_what_devices_find_by_an_alias_is_told(void **state)
+{
+	static const struct {
+		const char *name;
+		bool is_for_devices;
+	} modules[] = {{"virtio_fs", true}, {"button", true}, {"fuse", false}, {"aes", false},
+		       {"set_ip", false},   {"crc", false},   {"none", false}};
+	struct ModuleList list;
+
+	tree_put("/lib/modules/1/modules.dep",
+		 "kernel/fs/virtio-fs.ko:\nkernel/b/button.ko:\nkernel/fs/fuse.ko:\n"
+		 "kernel/crypto/aes.ko:\nkernel/net/set_ip.ko:\nkernel/crypto/crc.ko:\n"
+		 "kernel/none.ko:\n");
+	tree_put("/lib/modules/1/modules.alias",
+		 "# Aliases\nalias fs-virtiofs virtio_fs\nalias virtio:d0000001Av* virtio_fs\n"
+		 "alias acpi*:PNP0C0C:* button\nalias devname:fuse fuse\nalias fs-fuse fuse\n"
+		 "alias cpu:type:x86,ven*fam*mod*:feature:*0099* aes\nalias ip_set_hash:ip set_ip\n"
+		 "alias crypto-crc crc\nalias pci:v* gone\nalias\nalias x\n");
+	assert_int_equal(module_list_read(tree_root, "1", &list), 0);
+	for (size_t i = 0; i < ELEMENTSOF(modules); i++)
+		assert_int_equal(module_list_find(&list, modules[i].name)->is_for_devices,
+				 modules[i].is_for_devices);
+	module_list_done(&list);
+}
+
 static void test_init_functions_are_read_from_the_symbols(void **state)
 {
 	struct ModuleList list;
 	const struct Module *module;
 
 	tree_put("/lib/modules/1/modules.dep", "");
+	tree_put("/lib/modules/1/modules.alias", "");
 	tree_put("/lib/modules/1/modules.builtin",
 		 "kernel/drivers/tpm_tis.ko\nkernel/drivers/a__b.ko\nkernel/drivers/none.ko\n");
 	tree_put("/boot/System.map-1",
@@ -80,6 +107,8 @@ static void test_what_is_no_kernel_is_an_error(void **state)
 	tree_put("/lib/modules/1/modules.dep", "a.ko: b.ko\n");
 	expect_error("1", -EBADMSG);
 	tree_put("/lib/modules/2/modules.dep", "");
+	expect_error("2", -ENODATA);
+	tree_put("/lib/modules/2/modules.alias", "");
 	expect_error(NULL, -ENOTUNIQ);
 	expect_error("2", 0);
 }
@@ -89,6 +118,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_modules_have_their_dependencies, tree_make,
 						tree_remove),
+		cmocka_unit_test_setup_teardown(test_what_devices_find_by_an_alias_is_told,
+						tree_make, tree_remove),
 		cmocka_unit_test_setup_teardown(test_init_functions_are_read_from_the_symbols,
 						tree_make, tree_remove),
 		cmocka_unit_test_setup_teardown(test_what_is_no_kernel_is_an_error, tree_make,

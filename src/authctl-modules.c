@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "escape.h"
-#include "glob-match.h"
 #include "log.h"
 #include "module-plan.h"
 #include "modules.h"
@@ -153,24 +152,13 @@ struct Subject {
 	struct Vector needs;		    /* of strings, not owned */
 	struct Vector needed;		    /* by these, those that are allowed; the same */
 	const struct ModprobeLine *refused; /* by the machine's own modprobe.d */
-	const struct ModprobeLine *gated;   /* by what was rendered */
+	const struct ModprobeLine *gated;   /* so that nobody loads it */
 };
 
 static void subject_done(struct Subject *subject)
 {
 	vector_done(&subject->needs);
 	vector_done(&subject->needed);
-}
-
-/* The line by which what was rendered refuses @module, among all that modprobe reads. */
-static const struct ModprobeLine *find_gate(const struct ModulePlan *plan, const char *module)
-{
-	const struct ModprobeLine *lines = plan->config.lines.data;
-
-	for (size_t i = 0; i < plan->config.lines.n; i++)
-		if (lines[i].command == MODPROBE_INSTALL && glob_match(lines[i].name, module))
-			return startswith(lines[i].text, MODULE_GATE) ? &lines[i] : NULL;
-	return NULL;
 }
 
 static int add_neighbours(struct Subject *subject)
@@ -196,10 +184,12 @@ static int add_neighbours(struct Subject *subject)
 static int subject_make(const struct ModulePlan *plan, const struct Module *module,
 			struct Subject *ret)
 {
+	const struct ModprobeLine *instead;
+
 	*ret = (struct Subject){.plan = plan, .module = module};
 	if (!module->is_builtin) {
 		ret->refused = modprobe_config_refusal(&plan->config, module->name);
-		ret->gated = find_gate(plan, module->name);
+		ret->gated = modprobe_config_bar(&plan->config, module->name, &instead);
 	}
 	return add_neighbours(ret);
 }

@@ -147,6 +147,25 @@ static void warn_of_notes(const struct ModulePlan *plan)
 	}
 }
 
+/* Files that come before ours: their names are others' choice. */
+static int warn_of_holes(const struct ModulePlan *plan)
+{
+	_cleanup_(modprobe_config_done) struct ModprobeConfig config = {0};
+	_cleanup_vector_ struct Vector holes = {0};
+	const struct ModuleHole *all;
+	int r = modprobe_config_read(plan->root, plan->list.directory, &config);
+
+	if (r == 0)
+		r = module_plan_find_holes(plan, &config, &holes);
+	all = holes.data;
+	for (size_t i = 0; i < holes.n; i++) {
+		_cleanup_free_ char *text = module_hole_text(&all[i]), *safe = escape_text(text);
+
+		log_warning("%s", text && safe ? safe : "out of memory");
+	}
+	return r;
+}
+
 int verb_modules_render(const struct Options *options, char *const *args)
 {
 	_cleanup_module_plan_ struct ModulePlan plan;
@@ -167,6 +186,9 @@ int verb_modules_render(const struct Options *options, char *const *args)
 		return EXIT_FAILED;
 	if (!plan.root)
 		tell_udev();
+	r = warn_of_holes(&plan);
+	if (r < 0)
+		return finish(r, "look whether it is heeded");
 	return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
 }
 
@@ -176,6 +198,7 @@ struct Check {
 	const struct ModulePlan *plan;
 	struct ModprobeConfig old; /* what was rendered before */
 	char *old_table;
+	struct Vector holes;			 /* of struct ModuleHole */
 	struct json_object *changes, *undecided; /* NULL: text */
 	size_t n_changes, n_undecided;
 	bool is_current;
@@ -184,6 +207,7 @@ struct Check {
 static void check_done(struct Check *check)
 {
 	modprobe_config_done(&check->old);
+	vector_done(&check->holes);
 	free(check->old_table);
 	json_object_put(check->changes);
 	json_object_put(check->undecided);
@@ -339,7 +363,38 @@ static int judge(struct Check *check)
 	for (size_t i = 0; r == 0 && i < view->inventory.n; i++)
 		if (view->decisions[i].action == ACTION_ALLOW)
 			r = find_undecided(check, view->inventory.devices[i]);
+	if (r == 0 && check->is_current)
+		r = module_plan_find_holes(check->plan, &check->plan->config, &check->holes);
 	return r;
+}
+
+static void print_holes(const struct Check *check)
+{
+	const struct ModuleHole *holes = check->holes.data;
+
+	for (size_t i = 0; i < check->holes.n; i++) {
+		_cleanup_free_ char *text = module_hole_text(&holes[i]), *safe = escape_text(text);
+
+		(void)printf("%s\n", text && safe ? safe : "out of memory");
+	}
+}
+
+static struct json_object *holes_to_json(const struct Check *check)
+{
+	const struct ModuleHole *holes = check->holes.data;
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < check->holes.n; i++) {
+		const struct ModprobeLine *line = holes[i].line;
+		struct json_object *object = json_object_new_object();
+
+		json_add_string(object, "name", holes[i].module);
+		json_add_string(object, "file", line ? line->file : NULL);
+		json_object_object_add(object, "line",
+				       line ? json_object_new_int64(line->line) : NULL);
+		(void)json_object_array_add(array, object);
+	}
+	return array;
 }
 
 static int print_check(struct Check *check, bool json)
@@ -347,6 +402,7 @@ static int print_check(struct Check *check, bool json)
 	struct json_object *root;
 
 	if (!json) {
+		print_holes(check);
 		(void)printf("%s\n", check->is_current
 					     ? "What was rendered is what the policy says."
 					     : "What was rendered is not what the policy says: "
@@ -358,6 +414,7 @@ static int print_check(struct Check *check, bool json)
 	json_object_object_add(root, "current", json_object_new_boolean(check->is_current));
 	json_object_object_add(root, "changes", TAKE_PTR(check->changes));
 	json_object_object_add(root, "undecided", TAKE_PTR(check->undecided));
+	json_object_object_add(root, "holes", holes_to_json(check));
 	return json_print(root);
 }
 
@@ -379,5 +436,6 @@ int verb_modules_check(const struct Options *options, char *const *args)
 		r = print_check(&check, options->json);
 	if (r < 0)
 		return finish(r, "check");
-	return check.is_current && check.n_undecided == 0 ? EXIT_DONE : EXIT_REFUSED;
+	return check.is_current && check.n_undecided == 0 && check.holes.n == 0 ? EXIT_DONE
+										: EXIT_REFUSED;
 }

@@ -89,12 +89,18 @@ static void line_done(struct ModprobeLine *line)
 	free(line->text);
 }
 
+static bool is_gate(const struct ModprobeLine *line)
+{
+	const char *rest = startswith(line->text, MODULE_GATE);
+
+	return rest && (!*rest || *rest == ' ');
+}
+
 static bool is_ours(const struct ModprobeLine *line)
 {
-	const char *base = strrchr(line->file, '/'), *rest = startswith(line->text, MODULE_GATE);
+	const char *base = strrchr(line->file, '/');
 
-	return streq(base ? base + 1 : line->file, MODULE_CONFIG_NAME) ||
-	       (rest && (!*rest || *rest == ' '));
+	return streq(base ? base + 1 : line->file, MODULE_CONFIG_NAME) || is_gate(line);
 }
 
 static int add_line(struct ModprobeConfig *config, const struct ModprobeLine *like,
@@ -379,6 +385,36 @@ const struct ModprobeLine *modprobe_config_softdep(const struct ModprobeConfig *
 		if (lines[i].command == MODPROBE_SOFTDEP && !lines[i].is_ours &&
 		    glob_match(lines[i].name, module))
 			return &lines[i];
+	return NULL;
+}
+
+static const struct ModprobeLine *find_first(const struct ModprobeConfig *config,
+					     enum ModprobeCommand command, const char *module)
+{
+	const struct ModprobeLine *lines = config->lines.data;
+
+	for (size_t i = 0; i < config->lines.n; i++)
+		if (lines[i].command == command && glob_match(lines[i].name, module))
+			return &lines[i];
+	return NULL;
+}
+
+const struct ModprobeLine *modprobe_config_bar(const struct ModprobeConfig *config,
+					       const char *module,
+					       const struct ModprobeLine **ret_instead)
+{
+	const struct ModprobeLine *softdep = find_first(config, MODPROBE_SOFTDEP, module),
+				  *install = find_first(config, MODPROBE_INSTALL, module);
+	const char *pos = softdep ? softdep->text : "";
+	bool after;
+	size_t len;
+
+	*ret_instead = softdep_next(&pos, &len, &after) ? softdep : NULL;
+	if (*ret_instead || !install)
+		return NULL;
+	if (is_gate(install) || loads_nothing(install->text))
+		return install;
+	*ret_instead = install;
 	return NULL;
 }
 

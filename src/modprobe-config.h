@@ -55,6 +55,13 @@ void modprobe_config_done(struct ModprobeConfig *config);
 const struct ModprobeLine *modprobe_config_refusal(const struct ModprobeConfig *config,
 						   const char *module);
 
+/* The line by which nobody loads @module, but by its file, or NULL: the first `install` that fits,
+ * where its command is our gate, or loads nothing. libkmod runs no command for a module that has
+ * soft dependencies. *ret_instead is the line of which it does something else, or NULL: none. */
+const struct ModprobeLine *modprobe_config_bar(const struct ModprobeConfig *config,
+					       const char *module,
+					       const struct ModprobeLine **ret_instead);
+
 /* The line that tells the soft dependencies of @module, or NULL: the first, which alone counts; but
  * not one of ours. */
 const struct ModprobeLine *modprobe_config_softdep(const struct ModprobeConfig *config,

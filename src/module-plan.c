@@ -232,6 +232,56 @@ int module_plan_render(const struct ModulePlan *plan, char **ret_config, char **
 	return r;
 }
 
+/* --- holes --- */
+
+static int add_hole(struct Vector *holes, const char *module, const struct ModprobeLine *line)
+{
+	const struct ModuleHole *all = holes->data;
+	struct ModuleHole hole = {module, line};
+
+	for (size_t i = 0; i < holes->n; i++)
+		if (all[i].line == line)
+			return 0;
+	return vector_add(holes, &hole, sizeof(hole));
+}
+
+int module_plan_find_holes(const struct ModulePlan *plan, const struct ModprobeConfig *config,
+			   struct Vector *ret)
+{
+	int r = 0;
+
+	if (module_plan_mode(plan) != MODULES_ENFORCE)
+		return 0;
+	for (size_t i = 0; r == 0 && i < plan->list.n; i++) {
+		const char *name = plan->list.modules[i].name;
+		const struct ModprobeLine *instead;
+
+		if (plan->verdicts[i].reason == MODULE_DENIED &&
+		    !modprobe_config_bar(config, name, &instead))
+			r = add_hole(ret, name, instead);
+	}
+	return r;
+}
+
+char *module_hole_text(const struct ModuleHole *hole)
+{
+	const struct ModprobeLine *line = hole->line;
+	char *text;
+	int n;
+
+	if (line)
+		n = asprintf(&text,
+			     "%s is denied, and loaded all the same: %s:%u comes before what was "
+			     "rendered",
+			     hole->module, line->file, line->line);
+	else
+		n = asprintf(&text,
+			     "%s is denied, and loaded all the same: another file has the place of "
+			     "what was rendered",
+			     hole->module);
+	return n < 0 ? NULL : text;
+}
+
 char *module_plan_path(const struct ModulePlan *plan, bool table)
 {
 	char *path;

@@ -29,5 +29,20 @@ enum ModuleMode module_plan_mode(const struct ModulePlan *plan);
  * same for the same plan. The caller frees *ret_config and *ret_table. Returns 0 or -ENOMEM. */
 int module_plan_render(const struct ModulePlan *plan, char **ret_config, char **ret_table);
 
+/* A module that is denied, and that is loaded all the same, as modprobe.d goes on. */
+struct ModuleHole {
+	const char *module;		 /* the list's */
+	const struct ModprobeLine *line; /* that is heeded in the place of ours, or NULL: ours is
+					  * not there */
+};
+
+/* Looks for those in @config, which has what was rendered: for each line the first. Returns 0 or
+ * -ENOMEM; adds struct ModuleHole to *ret, which point into @plan and @config. None without
+ * "mode: enforce". */
+int module_plan_find_holes(const struct ModulePlan *plan, const struct ModprobeConfig *config,
+			   struct Vector *ret);
+/* What is to be told of one: a new string, not escaped, NULL when out of memory. */
+char *module_hole_text(const struct ModuleHole *hole);
+
 /* Where the files are that are rendered for @root: a new string, NULL when out of memory. */
 char *module_plan_path(const struct ModulePlan *plan, bool table);

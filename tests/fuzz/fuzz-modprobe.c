@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	      0);
 	lines = config.lines.data;
 	for (size_t i = 0; i < config.lines.n; i++) {
-		const struct ModprobeLine *line = &lines[i];
+		const struct ModprobeLine *line = &lines[i], *other;
 
 		check(*line->name && !strpbrk(line->name, "\t \n"));
 		check(!strchr(line->text, '\n'));
@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_softdep(line);
 		else
 			(void)modprobe_config_refusal(&config, line->name);
+		(void)modprobe_config_bar(&config, line->name, &other);
 	}
 	modprobe_config_done(&config);
 	return 0;

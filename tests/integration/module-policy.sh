@@ -178,6 +178,27 @@ check "the table says of each module that is denied why" sh -c "
 check "explain names the line that refuses" sh -c "
     '$authctl' modules explain gsmi --root '$root' | grep -q '^Refused by: .*/usr/lib/modprobe.d/00-tdx-auth.conf:[0-9]'"
 mkdir -p "$root/etc/modprobe.d"
+# holes WHAT LINE: of LINE in a file before what was rendered
+holes() {
+    printf '%s\n' "$2" >"$root/etc/modprobe.d/00-a.conf"
+    check "$1 is found" exits 3 modules check
+    check "with its place" grep -q '^gsmi is denied, and loaded all the same: .*/etc/modprobe.d/00-a.conf:1 ' "$work/out"
+    check "rendering warns of it" sh -c "
+        '$authctl' modules render --root '$root' 2>&1 >/dev/null | grep -q 'gsmi is denied.*00-a.conf:1 '"
+    check "as modprobe loads it" sh -c "
+        rm -rf '$work/config' && mkdir '$work/config' &&
+        cp '$root/usr/lib/modprobe.d/00-tdx-auth.conf' '$root/etc/modprobe.d/00-a.conf' '$work/config' &&
+        ! modprobe -n -v -C '$work/config' -d '$root' -S '$version' gsmi | tail -n 1 | grep -q tdx-auth-modgate"
+    rm "$root/etc/modprobe.d/00-a.conf"
+}
+holes "another command for a denied module" "install gsmi modprobe -i gsmi"
+holes "a soft dependency of a denied module" "softdep gsmi pre: loop"
+: >"$root/etc/modprobe.d/00-tdx-auth.conf"
+check "a file in the place of what was rendered is found" exits 3 modules check
+rm "$root/etc/modprobe.d/00-tdx-auth.conf"
+check "and what refuses it, too, is none of these" sh -c "
+    echo 'install gsmi /bin/true' >'$root/etc/modprobe.d/00-a.conf' && '$authctl' modules check --root '$root' >/dev/null"
+rm "$root/etc/modprobe.d/00-a.conf"
 printf '# x\nblacklist nvme\n' >"$root/etc/modprobe.d/own.conf"
 check "and that of the machine's own modprobe.d" sh -c "
     '$authctl' modules explain nvme --root '$root' | grep -q 'modprobe.d: .*/etc/modprobe.d/own.conf:2: blacklist'"
@@ -198,7 +219,7 @@ assert found["gated_by"]["line"] > 3 and found["refused_by"] is None and found["
         modules check --json | python3 -c '
 import json, sys
 found = json.load(sys.stdin)
-assert found["current"] is True and found["changes"] == [] and found["undecided"] == []'
+assert found["current"] is True and found["changes"] == [] and found["undecided"] == [] and found["holes"] == []'
 }
 check "JSON says the same" json_is_valid
 check "a module that is not there is an error" exits 1 modules explain no_such_module

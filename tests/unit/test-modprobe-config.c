@@ -211,6 +211,33 @@ static void test_files_go_by_name_and_the_first_directory_has_it(void **state)
 	modprobe_config_done(&config);
 }
 
+static void expect_bar(const struct ModprobeConfig *config, const char *module, unsigned line,
+		       unsigned instead)
+{
+	const struct ModprobeLine *other, *bar = modprobe_config_bar(config, module, &other);
+
+	assert_int_equal(bar ? bar->line : 0, line);
+	assert_int_equal(other ? other->line : 0, instead);
+}
+
+static void test_what_comes_before_a_bar_has_its_place(void **state)
+{
+	struct ModprobeConfig config =
+		PARSED("install a modprobe -i a\ninstall b /bin/true\nsoftdep c pre: x\n"
+		       "softdep d pre:\nsoftdep e post: y\ninstall [!z]* " MODULE_GATE "\n"
+		       "install f modprobe -i f\nsoftdep g-h pre: x\nblacklist z\n");
+
+	expect_bar(&config, "a", 0, 1);
+	expect_bar(&config, "b", 2, 0);
+	expect_bar(&config, "c", 0, 3);
+	expect_bar(&config, "d", 6, 0);
+	expect_bar(&config, "e", 0, 5);
+	expect_bar(&config, "f", 6, 0);
+	expect_bar(&config, "g_h", 0, 8); /* wherever it is, there is no other */
+	expect_bar(&config, "z", 0, 0);
+	modprobe_config_done(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_soft_dependencies_are_named),
 		cmocka_unit_test(test_the_first_line_on_soft_dependencies_counts),
 		cmocka_unit_test(test_files_go_by_name_and_the_first_directory_has_it),
+		cmocka_unit_test(test_what_comes_before_a_bar_has_its_place),
 	};
 
 	return RUN_TESTS("modprobe-config", tests);

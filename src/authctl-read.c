@@ -5,6 +5,7 @@
 #include "find-device.h"
 #include "modules.h"
 #include "protection.h"
+#include "refused.h"
 
 /* One line of the list. */
 struct Row {
@@ -177,9 +178,15 @@ int verb_list(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
+	if (options->initrd)
+		refused_set_deadline();
 	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
 		return EXIT_FAILED;
-	r = finish(options->json ? print_list_json(&view) : print_list(&view), "print");
+	if (options->refused)
+		r = finish(options->json ? refused_print_json(&view) : refused_print(&view),
+			   "print");
+	else
+		r = finish(options->json ? print_list_json(&view) : print_list(&view), "print");
 	return view.inventory.unreadable.n > 0 ? EXIT_FAILED : r;
 }
 

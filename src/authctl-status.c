@@ -4,6 +4,8 @@
 
 #include "authctl.h"
 #include "client.h"
+#include "first-drivers.h"
+#include "initrd.h"
 #include "inventory.h"
 #include "log.h"
 #include "output.h"
@@ -39,6 +41,10 @@ struct Status {
 	size_t n_counts;
 	struct BusState *buses;
 	size_t n_buses;
+	enum InitrdPolicy initrd;
+	char initrd_hash[SHA256_TEXT_SIZE]; /* "": none */
+	bool has_first;			    /* somebody noted: */
+	struct FirstDrivers first;
 };
 
 static void status_done(struct Status *status)
@@ -46,6 +52,7 @@ static void status_done(struct Status *status)
 	(void)sd_bus_message_unref(status->answer);
 	free(status->counts);
 	free(status->buses);
+	first_drivers_done(&status->first);
 }
 
 /* --- what the daemon says --- */
@@ -169,6 +176,18 @@ static int look_at_buses(const struct View *view, struct Status *status)
 	return r;
 }
 
+/* What was noted in this boot before a daemon ran, which has no need to tell of it. */
+static void look_at_boot(struct Status *status)
+{
+	int r = first_drivers_read(&status->first);
+
+	status->has_first = r >= 0;
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot read which drivers had devices before the first decision: %s",
+			    strerror(-r));
+	status->initrd = initrd_compare(status->initrd_hash);
+}
+
 /* Returns 0 or a negative errno. */
 static int look_directly(struct Status *status)
 {
@@ -259,6 +278,17 @@ static void add_counts(struct Table *table, const struct Status *status)
 	add_fact(table, "Counts:", line);
 }
 
+/* Where the kernel decides from the first device on nobody notes any. */
+static void add_boot(struct Table *table, const struct Status *status)
+{
+	_cleanup_free_ char *first = first_drivers_text(&status->first);
+
+	add_fact(table, "Initrd:", initrd_policy_explain(status->initrd));
+	if (status->has_first)
+		add_fact(table,
+			 "Before any decision:", isempty(first) ? "no device had a driver" : first);
+}
+
 static const char *describe_daemon(const struct Status *status)
 {
 	if (streq(status->daemon, "running"))
@@ -280,6 +310,7 @@ static int print_facts(const struct Status *status)
 	add_fact(&table, "Kernel:", explain_mode(status->kernel_mode));
 	add_fact(&table, "Frozen:", status->frozen ? "yes" : "no");
 	add_fact(&table, "Sealed:", status->sealed ? "yes" : "no");
+	add_boot(&table, status);
 	if (status->has_numbers) {
 		add_policy(&table, status);
 		add_counts(&table, status);
@@ -353,6 +384,32 @@ static struct json_object *buses_to_json(const struct Status *status)
 	return list;
 }
 
+static struct json_object *initrd_to_json(const struct Status *status)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_string(object, "policy", initrd_policy_to_string(status->initrd));
+	json_add_string(object, "sha256", *status->initrd_hash ? status->initrd_hash : NULL);
+	return object;
+}
+
+static struct json_object *first_to_json(const struct Status *status)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < status->first.list.n; i++) {
+		const struct FirstDriver *item =
+			(const struct FirstDriver *)status->first.list.data + i;
+		struct json_object *object = json_object_new_object();
+
+		json_add_string(object, "bus", bus_to_string(item->bus));
+		json_add_string(object, "name", item->device);
+		json_add_string(object, "driver", item->driver);
+		(void)json_object_array_add(list, object);
+	}
+	return list;
+}
+
 static int print_status_json(const struct Status *status)
 {
 	struct json_object *root = json_object_new_object();
@@ -369,6 +426,9 @@ static int print_status_json(const struct Status *status)
 	json_object_object_add(root, "policy", status->has_numbers ? policy_to_json(status) : NULL);
 	json_object_object_add(root, "counts", status->has_numbers ? counts_to_json(status) : NULL);
 	json_object_object_add(root, "buses", buses_to_json(status));
+	json_object_object_add(root, "initrd", initrd_to_json(status));
+	json_object_object_add(root, "first_drivers",
+			       status->has_first ? first_to_json(status) : NULL);
 	return json_print(root);
 }
 
@@ -377,8 +437,8 @@ static int print_status_json(const struct Status *status)
 static bool is_well(const struct Status *status)
 {
 	return status->has_numbers && streq_or_null(status->policy, POLICY_OK) &&
-	       status->missing_rules == 0 && isempty(status->impairment) &&
-	       isempty(status->configuration);
+	       status->initrd != INITRD_REFUSED && status->missing_rules == 0 &&
+	       isempty(status->impairment) && isempty(status->configuration);
 }
 
 int verb_status(const struct Options *options, char *const *args)
@@ -391,6 +451,7 @@ int verb_status(const struct Options *options, char *const *args)
 	status.daemon = r >= 0 ? "running" : r == -ESRCH ? "none" : "unreachable";
 	if (r < 0)
 		r = look_directly(&status);
+	look_at_boot(&status);
 	if (r >= 0)
 		r = options->json ? print_status_json(&status) : print_status(&status);
 	r = finish(r, "show the status");

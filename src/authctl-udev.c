@@ -4,6 +4,7 @@
 #include "authctl.h"
 #include "config-file.h"
 #include "escape.h"
+#include "initrd.h"
 #include "log.h"
 #include "manager.h"
 #include "names.h"
@@ -43,7 +44,7 @@ static bool is_ours_to_decide(void)
 {
 	struct Config config = config_defaults;
 
-	if (access("/etc/initrd-release", F_OK) == 0)
+	if (initrd_is_here())
 		return true;
 	return config_load(NULL, &config) >= 0 && config.rules_only;
 }
@@ -119,6 +120,9 @@ int verb_udev(const struct Options *options, char *const *args)
 
 	(void)options;
 	log_open("tdx-authctl", true);
+	/* udev keeps what comes on standard error to itself */
+	if (initrd_is_here() && access(JOURNAL_SOCKET, W_OK) < 0)
+		log_to_kernel();
 	if (startswith(args[0], SYSFS_BUSES "/"))
 		return state_is_kept() ? EXIT_DONE : offer_devices();
 	if (!startswith(args[0], SYSFS_DEVICES "/")) {

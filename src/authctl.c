@@ -23,9 +23,11 @@ enum {
 	OPT_PERMANENT = 128,
 	OPT_REMOVE = 256,
 	OPT_KERNEL = 512,
-	_OPT_VERB_MAX = 1024,
-	OPT_HELP = 1024,
-	OPT_VERSION = 2048,
+	OPT_INITRD = 1024,
+	OPT_REFUSED = 2048,
+	_OPT_VERB_MAX = 4096,
+	OPT_HELP = 4096,
+	OPT_VERSION = 8192,
 };
 
 #define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
@@ -43,7 +45,8 @@ static const struct Verb {
 } verbs[] = {
 	{"status", "", 0, 0, OPT_JSON, verb_status, "the daemon, the policy, and what holds"},
 	{"monitor", "", 0, 0, OPT_JSON, verb_monitor, "decisions and devices, as they come"},
-	{"list", "", 0, 0, OPT_READ, verb_list, "every device, its verdict and why"},
+	{"list", "", 0, 0, OPT_READ | OPT_INITRD | OPT_REFUSED, verb_list,
+	 "every device, its verdict and why"},
 	{"show", "DEV", 1, 1, OPT_READ, verb_show, "all about one device"},
 	{"explain", "DEV|MODALIAS", 1, 1, OPT_READ, verb_explain,
 	 "each rule tried, and the outcome"},
@@ -56,7 +59,7 @@ static const struct Verb {
 	{"freeze", "", 0, 0, 0, verb_freeze, "no policy change, no authorizing by hand any more"},
 	{"seal", "", 0, 0, 0, verb_seal, "no device becomes authorized any more"},
 	{"reload", "", 0, 0, 0, verb_reload, "have the daemon read the policy again"},
-	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW, verb_apply,
+	{"apply", "", 0, 0, OPT_POLICY | OPT_JSON | OPT_I_KNOW | OPT_INITRD, verb_apply,
 	 "apply the policy once to all devices, without a daemon"},
 	{"udev", "PATH", 1, 1, 0, verb_udev, "for udev's rules: the verdict over a device"},
 	{"snapshot", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_snapshot,
@@ -85,6 +88,8 @@ static const struct option long_options[] = {
 	{"policy", required_argument, NULL, OPT_POLICY},
 	{"root", required_argument, NULL, OPT_ROOT},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"initrd", no_argument, NULL, OPT_INITRD},
+	{"refused", no_argument, NULL, OPT_REFUSED},
 	{"driver", required_argument, NULL, OPT_DRIVER},
 	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"expect", required_argument, NULL, OPT_EXPECT},
@@ -116,6 +121,9 @@ static void print_help(void)
 		     "  --permanent      with authorize and deny: for later boots, too\n"
 		     "  --remove         with deny: take the device out of the machine\n"
 		     "  --i-know         load a policy that refuses what the machine runs on\n"
+		     "  --refused        with list: those without a driver for it, and what would "
+		     "allow them\n"
+		     "  --initrd         with apply and list: as in an initrd\n"
 		     "  --json           print JSON\n"
 		     "  -h, --help       this text\n"
 		     "  --version        the version\n\n"
@@ -298,6 +306,10 @@ static int check_arguments(const struct Verb *verb, const struct Options *option
 		log_error("--policy and --root exclude each other");
 		return -1;
 	}
+	if (options->initrd && (options->policy || options->root || options->snapshot)) {
+		log_error("--initrd goes by the policy and the devices that are there");
+		return -1;
+	}
 	if (options->driver && *options->driver && !driver_name_valid(options->driver)) {
 		log_error("\"%s\" cannot be the name of a driver", options->driver);
 		return -1;
@@ -396,6 +408,12 @@ int authctl_main(int argc, char **argv)
 			break;
 		case OPT_REMOVE:
 			options.remove = true;
+			break;
+		case OPT_INITRD:
+			options.initrd = true;
+			break;
+		case OPT_REFUSED:
+			options.refused = true;
 			break;
 		case OPT_JSON:
 			options.json = true;

@@ -26,6 +26,8 @@ struct Options {
 	bool permanent;
 	bool remove;
 	bool json;
+	bool initrd;
+	bool refused;
 };
 
 /* A verb gets its own arguments, already counted, and returns an exit status. */

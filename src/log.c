@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
@@ -11,8 +12,8 @@
 #define MAX_FIELDS 16
 
 static const char *log_identifier = "tdx-auth";
-static bool to_journal, to_stderr = true;
-static int max_priority = LOG_INFO;
+static bool to_journal, to_stderr = true, to_kernel;
+static int max_priority = LOG_INFO, max_stderr_priority = LOG_DEBUG;
 
 void log_open(const char *identifier, bool journal)
 {
@@ -29,6 +30,22 @@ void log_set_max_priority(int priority)
 bool log_drops(int priority)
 {
 	return priority > max_priority;
+}
+
+void log_to_kernel(void)
+{
+	to_kernel = true;
+	max_stderr_priority = LOG_ERR;
+}
+
+/* The kernel limits how much comes through one descriptor (kernel/printk/printk.c,
+ * devkmsg_write()): each record has its own. */
+static void send_to_kernel(int priority, const char *message)
+{
+	_cleanup_close_ int fd = open(KERNEL_LOG, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0)
+		(void)dprintf(fd, "<%d>%s: %s\n", LOG_DAEMON | priority, log_identifier, message);
 }
 
 static bool add_field(struct iovec *iov, size_t *n, const char *name, const char *value)
@@ -79,7 +96,9 @@ void log_record(int priority, const char *message_id, const struct LogField *fie
 	va_end(ap);
 	if (to_journal && message)
 		sent = send_to_journal(priority, message_id, fields, n_fields, message) >= 0;
-	if (to_stderr || !sent)
+	if (to_kernel && message)
+		send_to_kernel(priority, message);
+	if ((to_stderr || !sent) && priority <= max_stderr_priority)
 		(void)fprintf(stderr, "%s: %s\n", log_identifier,
 			      message ? message : "out of memory");
 	errno = saved_errno;

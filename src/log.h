@@ -21,6 +21,10 @@ void log_open(const char *identifier, bool journal);
 void log_set_max_priority(int priority);
 bool log_drops(int priority);
 
+/* From now on all records go to the kernel's log as well, which outlives an initrd, and those below
+ * a warning not to standard error, which is the console there. */
+void log_to_kernel(void);
+
 /* Writes one record. @message_id (one of names.h, or NULL) and @fields go to the journal alone.
  * What came from a device must be escaped by the caller. Keeps errno. */
 _printf_(5, 6) void log_record(int priority, const char *message_id, const struct LogField *fields,

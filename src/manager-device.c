@@ -603,6 +603,8 @@ static int look_at(struct Manager *m, const char *syspath)
 	known = note_device(m, device);
 	if (!known)
 		return -ENOMEM;
+	if (is_first && m->is_noting_first)
+		first_drivers_add(&m->first_drivers, device);
 	if (is_first && is_root_hub(device))
 		manager_take_root_hub(m, known, dirfd);
 	return readings.n > 0 ? start_reading(m, is_first, &device, &readings, &dirfd)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "first-drivers.h"
 #include "known.h"
 #include "manager.h"
 #include "module-refusal.h"
@@ -30,6 +31,8 @@ struct Manager {
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
 	bool audit;
+	bool is_noting_first; /* the first scan in this boot: who has a driver had it before us */
+	struct FirstDrivers first_drivers;
 	bool is_started;    /* every device that was there was decided over once */
 	bool is_sweep_due;  /* what the last scan did not see is still to be forgotten */
 	bool has_unrefused; /* a device could not be refused, and may be once another one is */

@@ -78,6 +78,21 @@ int manager_scan(struct Manager *m)
 	return r;
 }
 
+/* The same for the first time, or once more after a restart: what had a driver before anybody could
+ * say anything is noted once in a boot. */
+static int first_scan(struct Manager *m)
+{
+	int r;
+
+	m->is_noting_first = first_drivers_are_due();
+	r = manager_scan(m);
+	if (m->is_noting_first && r >= 0)
+		first_drivers_note(&m->first_drivers);
+	m->is_noting_first = false;
+	first_drivers_done(&m->first_drivers);
+	return r;
+}
+
 /* The end of a start or an apply, from now: devices that keep coming must not keep it from ending.
  */
 static uint64_t last_moment(const struct Manager *m)
@@ -140,7 +155,7 @@ int manager_apply(struct Manager *m)
 	/* A device authorized here may have made others: a virtio transport its virtio device. */
 	do {
 		before = m->counts.devices;
-		r = manager_scan(m);
+		r = before ? manager_scan(m) : first_scan(m);
 		if (r >= 0)
 			r = drain(m, until);
 		if (r >= 0 && m->counts.devices != before && now_usec() >= until)
@@ -468,7 +483,7 @@ int manager_run(struct Manager *m)
 	if (remember_after_others(m) == -EAGAIN)
 		log_warning("another tdx-auth notes its decisions in " RUNTIME_DIR
 			    ", so the next start will take those of this one for by hand");
-	r = manager_scan(m);
+	r = first_scan(m);
 	if (r < 0)
 		return r;
 	r = drain(m, last_moment(m));
@@ -620,6 +635,7 @@ void manager_free(struct Manager *m)
 	manager_drop_saving(m);
 	manager_bus_stop(m);
 	state_close(&m->state);
+	first_drivers_done(&m->first_drivers);
 	registry_done(&m->registry);
 	sd_event_source_unref(m->metrics_timer);
 	sd_event_source_unref(m->offer_timer);

@@ -16,6 +16,8 @@
 #define ATTR_DESCRIPTORS "descriptors"
 
 #define ATTR_AUTHORIZED_DEFAULT "authorized_default" /* of a usb root hub, and a parameter */
+#define KERNEL_LOG "/dev/kmsg"			     /* Documentation/ABI/testing/dev-kmsg */
+
 #define SYSFS_USBCORE_PARAMETERS "/sys/module/usbcore/parameters"
 
 /* udev's properties of a device: rules.d/60-tdx-auth.rules. */
@@ -60,6 +62,9 @@
 #define MODULE_TABLE_OWNER "/etc/tdx-auth/modules.table"
 #define MODULE_GATE "/usr/lib/tdx-auth/tdx-auth-modgate"
 
+#define INITRD_RELEASE "/etc/initrd-release"  /* os-release(5) */
+#define INITRD_MARK "/etc/tdx-auth/in-initrd" /* conf/initrd-files.sh */
+
 #define RUNTIME_DIR "/run/tdx-auth"
 #define SELF_TEST_FILE "self-test"
 #define MARK_STARTED "started"
@@ -67,8 +72,10 @@
 #define MARK_SEALED "sealed"
 #define STATE_FILE "state"
 #define METRICS_FILE "metrics.prom"
-#define BUS_SOCKET "bus"		/* org.tdxauth1(5) without a bus */
-#define POLICY_IN_FORCE "in-force.yaml" /* what the daemon goes by, for its next start */
+#define INITRD_POLICY_FILE "initrd-policy" /* what "apply --initrd" went by */
+#define FIRST_DRIVERS_FILE "first-drivers" /* that bound before user space had a say */
+#define BUS_SOCKET "bus"		   /* org.tdxauth1(5) without a bus */
+#define POLICY_IN_FORCE "in-force.yaml"	   /* what the daemon goes by, for its next start */
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket" /* systemd-journald.service(8) */
 

@@ -272,12 +272,21 @@ struct Supposed {
 	size_t size;
 };
 
-static int find_drop_ins(const char *root, const struct Supposed *supposed, struct DropIns *list)
+/* Which drop-ins are meant. */
+struct Choice {
+	const char *root;		 /* NULL: the running system's */
+	const struct Supposed *supposed; /* NULL: only those that are there */
+	bool lasting;			 /* not those of this boot */
+};
+
+static int find_drop_ins(const struct Choice *choice, struct DropIns *list)
 {
+	const struct Supposed *supposed = choice->supposed;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(policy_dirs); i++)
-		r = scan_dir(list, root, policy_dirs[i]);
+		if (!choice->lasting || !streq(policy_dirs[i], POLICY_DIR_RUNTIME))
+			r = scan_dir(list, choice->root, policy_dirs[i]);
 	if (r < 0 || !supposed)
 		return r;
 	r = add_drop_in(list, POLICY_DIR_OWNER, supposed->name);
@@ -285,10 +294,12 @@ static int find_drop_ins(const char *root, const struct Supposed *supposed, stru
 }
 
 /* All files are read, whatever is wrong with one, so that one run finds all errors. */
-static int load_drop_ins(struct Policy *policy, const char *root, const struct Supposed *supposed)
+static int load_drop_ins(struct Policy *policy, const struct Choice *choice)
 {
 	_cleanup_(drop_ins_done) struct DropIns list = {0};
-	int r = find_drop_ins(root, supposed, &list);
+	const struct Supposed *supposed = choice->supposed;
+	const char *root = choice->root;
+	int r = find_drop_ins(choice, &list);
 
 	if (r < 0)
 		return r;
@@ -357,24 +368,30 @@ int policy_load_in_force(const char *file, struct Policy **ret)
 	return complete(policy, load_file(policy, NULL, file), ret);
 }
 
-static int load_from_root(const char *root, const struct Supposed *supposed, struct Policy **ret)
+static int load_chosen(const struct Choice *choice, struct Policy **ret)
 {
+	bool is_here = isempty(choice->root);
 	_cleanup_close_ int fd =
-		isempty(root) ? -1 : open_trusted(NULL, root, O_PATH | O_DIRECTORY);
+		is_here ? -1 : open_trusted(NULL, choice->root, O_PATH | O_DIRECTORY);
 	struct Policy *policy;
 
 	/* a system without policy is not a system that is not there */
-	if (!isempty(root) && fd < 0)
+	if (!is_here && fd < 0)
 		return fd;
 	policy = policy_new();
 	if (!policy)
 		return refuse(-ENOMEM, "out of memory");
-	return complete(policy, load_drop_ins(policy, root, supposed), ret);
+	return complete(policy, load_drop_ins(policy, choice), ret);
 }
 
 int policy_load_from_root(const char *root, struct Policy **ret)
 {
-	return load_from_root(root, NULL, ret);
+	return load_chosen(&(struct Choice){.root = root}, ret);
+}
+
+int policy_load_lasting(struct Policy **ret)
+{
+	return load_chosen(&(struct Choice){.lasting = true}, ret);
 }
 
 int policy_load_with(const char *root, const char *name, const char *text, size_t size,
@@ -382,7 +399,7 @@ int policy_load_with(const char *root, const char *name, const char *text, size_
 {
 	const struct Supposed supposed = {name, text, size};
 
-	return load_from_root(root, &supposed, ret);
+	return load_chosen(&(struct Choice){.root = root, .supposed = &supposed}, ret);
 }
 
 int policy_load(const char *file, struct Policy **ret)

@@ -17,6 +17,9 @@ int policy_load(const char *file, struct Policy **ret);
 /* The drop-ins below the directory @root, instead of those of the running system. */
 int policy_load_from_root(const char *root, struct Policy **ret);
 
+/* The drop-ins that outlive this boot: all but those in /run. */
+int policy_load_lasting(struct Policy **ret);
+
 /* The same, as if the owner's directory had a file @name with the @size bytes at @text, in the
  * place of one that is there. */
 int policy_load_with(const char *root, const char *name, const char *text, size_t size,

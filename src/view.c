@@ -8,6 +8,7 @@
 #include "find-device.h"
 #include "log.h"
 #include "policy-files.h"
+#include "policy-start.h"
 #include "protection.h"
 #include "snapshot.h"
 #include "sysfs-io.h"
@@ -25,13 +26,24 @@ static int open_machine(struct View *view, const struct Options *options)
 	return 0;
 }
 
+/* What apply went by there. */
+static int load_in_initrd(struct Policy **ret)
+{
+	struct PolicyStart start;
+	int r = policy_start(NULL, &start);
+
+	if (r >= 0)
+		*ret = start.policy;
+	return r;
+}
+
 int view_load_policy(const struct Options *options, struct Policy **ret)
 {
 	if (options->root)
 		return policy_load_from_root(options->root, ret);
 	if (options->policy)
 		return policy_load_files((char *const[]){(char *)options->policy, NULL}, ret);
-	return policy_load(NULL, ret);
+	return options->initrd ? load_in_initrd(ret) : policy_load(NULL, ret);
 }
 
 int view_open(struct View *view, const struct Options *options)
@@ -126,12 +138,16 @@ static void read_circumstances(struct View *view, const struct Options *options)
 
 int view_read(struct View *view, const struct Options *options)
 {
+	_cleanup_(needs_done) struct Needs all = {0};
 	int r;
 
 	if (view->decisions)
 		return 0;
 	read_circumstances(view, options);
-	r = read_devices(view, options, &view->policy->needs);
+	/* what would allow a device names all that it shows */
+	if (options->refused && snapshot_needs(view->policy, &all) < 0)
+		return -ENOMEM;
+	r = read_devices(view, options, options->refused ? &all : &view->policy->needs);
 	if (r < 0)
 		return r;
 	if (options->snapshot && check_snapshot(view, options->snapshot) < 0)

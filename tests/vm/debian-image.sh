@@ -5,8 +5,9 @@
 #   debian-image.sh DESTDIR AGENT GUEST...   prints the directory of each, one a line
 #
 # Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut. A directory
-# holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it, cmdline (what the kernel has to be
-# told to find its root) and release; it never changes once it is there. All of it is in the cache.
+# holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (of Debian 13 in a container of LUKS),
+# cmdline (what the kernel has to be told to find its root) and release; it never changes once it is there. All
+# of it is in the cache.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -38,7 +39,8 @@ suite_of() {
 generator_of() {
     case $1 in
     debian12 | debian13) echo initramfs-tools cryptsetup-initramfs ;;
-    debian12-dracut | debian13-dracut) echo dracut cryptsetup ;;
+    debian12-dracut) echo dracut cryptsetup ;;
+    debian13-dracut) echo dracut cryptsetup systemd-cryptsetup ;;
     *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut" ;;
     esac
 }
@@ -53,6 +55,14 @@ guards_of() {
 
 packages_of() {
     printf '%s %s %s' "$packages" "$(generator_of "$1")" "$(guards_of "$1")"
+}
+
+# Both ways of a root disk, and each initrd has both.
+way_of() {
+    case $1 in
+    debian13*) echo luks ;;
+    *) echo plain ;;
+    esac
 }
 
 base_of() {
@@ -89,7 +99,8 @@ make_guest() {
     # Of a run that was ended.
     rm -rf "$guests/new.$guest".*
     work=$(mktemp -d "$guests/new.$guest.XXXXXX")
-    as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$destdir" "$agent" >"$work/log" 2>&1 || {
+    as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$destdir" "$agent" \
+        "$(way_of "$guest")" >"$work/log" 2>&1 || {
         tail -n 20 "$work/log" >&2
         die "the image of $guest could not be made" "log: $work/log"
     }

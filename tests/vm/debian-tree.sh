@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The second half of debian-image.sh, which runs it as root of a mount namespace where it can:
 #
-#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT
+#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT plain|luks
 #
-# Leaves WORK/guest.
+# Leaves WORK/guest. With "luks" its root file system is in a container of LUKS, of which the initrd has the
+# key.
 set -eu
 
-work=$1 base=$2 size=$3 overlay=$4 destdir=$5 agent=$6
+work=$1 base=$2 size=$3 overlay=$4 destdir=$5 agent=$6 way=$7
 tree=$work/tree guest=$work/guest
 uuid=74647861-7574-6800-0000-6c6162000000
+key=/etc/keys/root.key
+root=UUID=$uuid more=
 
 unpack() {
     mkdir -p "$tree" "$guest"
@@ -27,7 +30,7 @@ unpack() {
 # What an installer does. A whole system on a slow machine takes its time: systemd's own limits.
 set_up() {
     rm "$tree/etc/systemd/system.conf.d/lab.conf"
-    printf 'UUID=%s / ext4 errors=remount-ro 0 1\n' "$uuid" >"$tree/etc/fstab"
+    printf '%s / ext4 errors=remount-ro 0 1\n' "$root" >"$tree/etc/fstab"
     # Nor does the machine that builds have a say in where a guest resumes from.
     [ ! -d "$tree/etc/initramfs-tools" ] || echo RESUME=none >"$tree/etc/initramfs-tools/conf.d/resume"
     # Nothing is new to it when it boots for the first time.
@@ -38,6 +41,36 @@ set_up() {
     for unit in apparmor.service auditd.service audit-rules.service; do
         [ ! -e "$tree/usr/lib/systemd/system/$unit" ] || chroot "$tree" systemctl disable "$unit"
     done
+}
+
+# make_container SIZE: qemu-img(1) needs no device mapper. How long the key takes it measures in CPU time,
+# of which some machines tell it none ("Unable to get accurate CPU usage"), now and then.
+make_container() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        ! qemu-img create -q -f luks --object "secret,id=key,file=$tree$key" \
+            -o key-secret=key,iter-time=100 "$guest/rootfs.ext4" "$1" || return 0
+    done
+    return 1
+}
+
+# The container comes first, empty: the initrd has to know its name.
+set_up_luks() {
+    install -d -m 700 "$tree/etc/keys"
+    printf 'the key of the lab' >"$tree$key"
+    chmod 400 "$tree$key"
+    make_container "$size"
+    # LUKS1 On-Disk Format Specification, 2.1: where the name is.
+    luks=$(dd if="$guest/rootfs.ext4" bs=1 skip=168 count=36 status=none)
+    root=/dev/mapper/root
+    if [ -d "$tree/etc/initramfs-tools" ]; then
+        printf 'root UUID=%s %s luks,initramfs\n' "$luks" "$key" >"$tree/etc/crypttab"
+        printf 'KEYFILE_PATTERN="%s"\n' "$key" >>"$tree/etc/cryptsetup-initramfs/conf-hook"
+        echo UMASK=0077 >"$tree/etc/initramfs-tools/conf.d/umask"
+    else
+        printf '%s\n' 'add_dracutmodules+=" crypt systemd-cryptsetup "' "install_items+=\" $key \"" \
+            >"$tree/etc/dracut.conf.d/lab.conf"
+        more=" rd.luks.name=$luks=root rd.luks.key=$luks=$key"
+    fi
 }
 
 # open_chroot, close_chroot: /proc and the /dev that scripts cannot do without. A file of that name
@@ -79,12 +112,20 @@ make_initrd() {
 
 make_disk() {
     mkfs.ext4 -qq -F -O '^has_journal' -E lazy_itable_init=1,lazy_journal_init=1 -m 0 \
-        -U "$uuid" -d "$tree" "$guest/rootfs.ext4" "$size"
-    printf 'root=UUID=%s ro\n' "$uuid" >"$guest/cmdline"
+        -U "$uuid" -d "$tree" "$work/plain" "$size"
+    if [ "$way" = luks ]; then
+        qemu-img convert -q -n -f raw --object "secret,id=key,file=$tree$key" --target-image-opts \
+            "$work/plain" "driver=luks,key-secret=key,file.filename=$guest/rootfs.ext4"
+        rm "$work/plain"
+    else
+        mv "$work/plain" "$guest/rootfs.ext4"
+    fi
+    printf 'root=%s ro%s\n' "$root" "$more" >"$guest/cmdline"
 }
 
 unpack
 open_chroot
+[ "$way" != luks ] || set_up_luks
 set_up
 make_initrd
 close_chroot

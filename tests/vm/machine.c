@@ -107,6 +107,10 @@ static int add_initrd(const struct machine *m, struct arguments *a)
 
 	if (m->options->init != VM_INIT_INITRAMFS && !is_own(m))
 		return 0;
+	if (m->options->initrd) {
+		arguments_option(a, "-initrd", "%s", m->options->initrd);
+		return 0;
+	}
 	r = find_for_init(m, "initramfs", path);
 	if (r >= 0)
 		arguments_option(a, "-initrd", "%s", path);

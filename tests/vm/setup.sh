@@ -16,7 +16,7 @@ build="acpica-tools gcc libc6-dev make meson ninja-build pkgconf libudev-dev lib
 kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-utils
     linux-source-6.12"
 guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap
-    qemu-system-x86 zstd"
+    qemu-system-x86 qemu-utils zstd"
 lint="clang-format clang-tidy python3-git python3-ply shellcheck"
 # The runtime is the one of the release's clang; libFuzzer is in it.
 fuzz="clang libclang-rt-dev"

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Debian as Debian ships it, with tdx-auth installed and nothing configured: its own kernel, which
- * has no device authorization, the initrd that its own tools made, and all of its units.
- * test-backends.c has more to say of Debian 12. */
+ * has no device authorization, the initrd that its own tools made, by our hooks as well, and all of
+ * its units; the root of Debian 13 is encrypted. test-backends.c has more to say of Debian 12. */
 
 #include "vmtest.h"
+
+#define PLAIN "/dev/vda ext4"
+#define LUKS "/dev/mapper/root ext4"
 
 struct guest {
 	const char *name;
 	const char *version; /* VERSION_ID of os-release(5) */
 	const char *release; /* a pattern for sh(1) */
 	bool has_systemd_in_initrd;
+	const char *root;
 };
 
 static void expect_booted(struct vm *vm, const struct guest *guest)
@@ -19,7 +23,9 @@ static void expect_booted(struct vm *vm, const struct guest *guest)
 	vm_expect_output(vm, guest->version, ". /etc/os-release && echo $VERSION_ID");
 	vm_expect(vm, 0, "case $(uname -r) in %s) ;; *) false ;; esac", guest->release);
 	/* ext4 and virtio are modules: no initrd, no root */
-	vm_expect_output(vm, "/dev/vda ext4", "findmnt -no SOURCE,FSTYPE /");
+	vm_expect_output(vm, guest->root, "findmnt -no SOURCE,FSTYPE /");
+	if (startswith(guest->root, "/dev/mapper/"))
+		vm_expect(vm, 0, "dmsetup table root | grep ' crypt aes-xts-plain64 '");
 	vm_expect(vm, 0, "grep -q '^ext4 ' /proc/modules && grep -q '^virtio_blk ' /proc/modules");
 	vm_expect(vm, guest->has_systemd_in_initrd ? 0 : 1,
 		  "systemd-analyze time | grep '(initrd)'");
@@ -42,49 +48,95 @@ static void expect_protection(struct vm *vm)
 		"grep '^virtio:.* block device  *virtio_blk  *yes  *allow virtio_blk ' /run/list");
 }
 
+/* Before anything was loaded, and what came later knows it for its own. */
+static void expect_initrd(struct vm *vm)
+{
+	vm_expect(vm, 0, "dmesg | grep -n . > /run/dmesg");
+	vm_expect(vm, 0, "grep 'tdx-authctl: the policy was applied before udev: ' /run/dmesg");
+	/* the first module for a device */
+	vm_expect(vm, 0,
+		  "a=$(sed -n 's/:.*tdx-authctl: the policy was applied.*//p' /run/dmesg) && "
+		  "b=$(sed -n 's/:.*virtio_blk virtio[0-9]*: .*//p' /run/dmesg | head -n 1) && "
+		  "[ \"$a\" -lt \"$b\" ]");
+	vm_expect(vm, 0,
+		  "grep '^Initrd: *the policy that is installed here was applied there' "
+		  "/run/status");
+	vm_expect(vm, 0,
+		  "grep '^Before any decision: ' /run/status > /run/first && "
+		  "grep 'pcieport (pci, 8 devices)' /run/first && ! grep -E 'virtio_blk|nvme' "
+		  "/run/first");
+	vm_expect(vm, 0, "journalctl -b -o cat | grep 'drivers that had devices before the first'");
+	/* a change is seen */
+	vm_expect(vm, 0,
+		  "echo 'version: 1' > /etc/tdx-auth/policy.d/60-new.yaml && "
+		  "echo 'rules: [ { name: x, action: deny, match: { pci: { vendor: 1 } } } ]' >> "
+		  "/etc/tdx-auth/policy.d/60-new.yaml");
+	vm_expect(vm, 0, "tdx-authctl status | grep \"^Initrd: *THE INITRD'S POLICY DIFFERS\"");
+	vm_expect(vm, 0, "tdx-authctl status --json | grep '\"policy\": *\"differs\"'");
+	vm_expect(vm, 0, "rm /etc/tdx-auth/policy.d/60-new.yaml");
+}
+
+/* One that was there from the start, too: its driver's module is in the initrd. */
+static void expect_early_refusal(struct vm *vm)
+{
+	_cleanup_free_ char *nvme = vm_find_pci(vm, "1b36:0010");
+
+	vm_expect_output(vm, "tdx-auth:refused", "cat %s/driver_override", nvme);
+	vm_expect(vm, 1, "grep -q 'nvme nvme[0-9]' /run/dmesg");
+	vm_expect(vm, 0, "tdx-authctl list --refused > /run/refused");
+	vm_expect(vm, 0, "grep -A 3 '^pci:.*NVMe' /run/refused | grep 'refused by: '");
+	vm_expect(vm, 0,
+		  "grep 'match: { pci: { vendor: \"0x1b36\", device: \"0x0010\"' /run/refused");
+}
+
 /* What no list names, with a module for it in the image. */
 static void expect_refusal(struct vm *vm)
 {
-	_cleanup_free_ char *nvme =
-		vm_plug_pci(vm, "nvme,id=nvme1,serial=x,drive=null1,bus=rp1", "1b36:0010");
+	_cleanup_free_ char *nic = vm_plug_pci(vm, "e1000e,id=nic1,bus=rp1", "8086:10d3");
 
-	vm_expect(vm, 0, "modinfo -n nvme");
-	vm_expect_soon(vm, "[ \"$(cat %s/driver_override)\" = tdx-auth:refused ]", nvme);
-	vm_expect_soon(vm, "! [ -e %s/driver ]", nvme);
-	vm_expect(vm, 0, "udevadm settle && ! [ -e %s/driver ]", nvme);
+	vm_expect(vm, 0, "modinfo -n e1000e");
+	vm_expect_soon(vm, "[ \"$(cat %s/driver_override)\" = tdx-auth:refused ]", nic);
+	vm_expect_soon(vm, "! [ -e %s/driver ]", nic);
+	vm_expect(vm, 0, "udevadm settle && ! [ -e %s/driver ]", nic);
 }
 
 static void expect_guest(void **state, const struct guest *guest)
 {
+	static const char *const devices[] = {"nvme,id=nvme2,serial=y,drive=null2", NULL};
 	struct vm *vm;
 
 	/* One that is older than the machine that builds cannot run what that builds. */
 	if (!vm_has(guest->name))
 		skip();
-	vm = vm_up(state, .kernel = guest->name, .init = VM_INIT_OWN, .cmdline = "quiet");
+	vm = vm_up(state, .kernel = guest->name, .init = VM_INIT_OWN, .cmdline = "quiet",
+		   .devices = devices);
 	expect_booted(vm, guest);
 	expect_protection(vm);
+	expect_initrd(vm);
+	expect_early_refusal(vm);
+	vm_expect(vm, 0, "systemctl is-active tdx-authd");
 	expect_refusal(vm);
 }
 
 static void test_debian_12_boots_and_is_guarded(void **state)
 {
-	expect_guest(state, &(struct guest){"debian12", "12", "6.1.*-amd64", false});
+	expect_guest(state, &(struct guest){"debian12", "12", "6.1.*-amd64", false, PLAIN});
 }
 
 static void test_debian_12_with_dracut_boots_and_is_guarded(void **state)
 {
-	expect_guest(state, &(struct guest){"debian12-dracut", "12", "6.1.*-amd64", true});
+	expect_guest(state, &(struct guest){"debian12-dracut", "12", "6.1.*-amd64", true, PLAIN});
 }
 
 static void test_debian_13_boots_and_is_guarded(void **state)
 {
-	expect_guest(state, &(struct guest){"debian13", "13", "6.12.*+deb13-amd64", false});
+	expect_guest(state, &(struct guest){"debian13", "13", "6.12.*+deb13-amd64", false, LUKS});
 }
 
 static void test_debian_13_with_dracut_boots_and_is_guarded(void **state)
 {
-	expect_guest(state, &(struct guest){"debian13-dracut", "13", "6.12.*+deb13-amd64", true});
+	expect_guest(state,
+		     &(struct guest){"debian13-dracut", "13", "6.12.*+deb13-amd64", true, LUKS});
 }
 
 int main(void)

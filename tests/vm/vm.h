@@ -40,6 +40,7 @@ struct vm_options {
 	char *const *arguments;	    /* any of QEMU's, NULL-terminated, after all others; or NULL */
 	const char *machine;	    /* goes after the machine's name, "cxl=on"; NULL: nothing */
 	const char *memory;	    /* as for -m; NULL: 512 MiB, of VM_INIT_OWN 1 GiB */
+	const char *initrd;	    /* in the place of its own, of VM_INIT_OWN; NULL */
 	const char *acpi_table;	    /* a file with one more ACPI table, compiled; NULL: none */
 	const char *disk;	    /* root's, as "file" of -drive; NULL: the lab's image */
 	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */

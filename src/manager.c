@@ -146,6 +146,7 @@ static int remember_after_others(struct Manager *m)
 int manager_apply(struct Manager *m)
 {
 	uint64_t until = last_moment(m);
+	bool is_told = m->options.alone && !first_drivers_are_due();
 	unsigned before;
 	int r;
 
@@ -162,7 +163,8 @@ int manager_apply(struct Manager *m)
 			r = -ETIME;
 	} while (r >= 0 && m->counts.devices != before);
 	state_flush(&m->state, &m->registry);
-	manager_tell_unprotected(m);
+	if (!is_told) /* once in a boot, of many who look at one device each */
+		manager_tell_unprotected(m);
 	if (r < 0)
 		log_error("not every device was decided over: %s",
 			  r == -ETIME ? "they keep coming, or keep workers waiting" : strerror(-r));

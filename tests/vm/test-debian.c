@@ -69,7 +69,8 @@ static void expect_initrd(struct vm *vm)
 	/* a change is seen */
 	vm_expect(vm, 0,
 		  "echo 'version: 1' > /etc/tdx-auth/policy.d/60-new.yaml && "
-		  "echo 'rules: [ { name: x, action: deny, match: { pci: { vendor: 1 } } } ]' >> "
+		  "echo 'rules: [ { name: x, action: deny, match: { pci: { vendor: 0x1234 } } } ]' "
+		  ">> "
 		  "/etc/tdx-auth/policy.d/60-new.yaml");
 	vm_expect(vm, 0, "tdx-authctl status | grep \"^Initrd: *THE INITRD'S POLICY DIFFERS\"");
 	vm_expect(vm, 0, "tdx-authctl status --json | grep '\"policy\": *\"differs\"'");
@@ -83,6 +84,9 @@ static void expect_early_refusal(struct vm *vm)
 
 	vm_expect_output(vm, "tdx-auth:refused", "cat %s/driver_override", nvme);
 	vm_expect(vm, 1, "grep -q 'nvme nvme[0-9]' /run/dmesg");
+	/* the daemon found it so, and took it for its own doing */
+	vm_expect(vm, 1, "journalctl -b -u tdx-authd -o cat | grep '^pci:.* refused '");
+	vm_expect(vm, 1, "grep 'by hand' /run/list");
 	vm_expect(vm, 0, "tdx-authctl list --refused > /run/refused");
 	vm_expect(vm, 0, "grep -A 3 '^pci:.*NVMe' /run/refused | grep 'refused by: '");
 	vm_expect(vm, 0,

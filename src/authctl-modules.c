@@ -36,20 +36,6 @@ static char *why_text(const struct ModulePlan *plan, size_t number)
 	return text;
 }
 
-static struct json_object *strings_to_json(const struct Vector *strings)
-{
-	struct json_object *array = json_object_new_array();
-
-	for (size_t i = 0; i < strings->n; i++) {
-		_cleanup_free_ char *safe = utf8_sanitize(string_at(strings, i));
-
-		if (!safe)
-			abort();
-		(void)json_object_array_add(array, json_object_new_string(safe));
-	}
-	return array;
-}
-
 static struct json_object *module_to_json(const struct ModulePlan *plan, size_t number)
 {
 	const struct Module *module = &plan->list.modules[number];
@@ -71,7 +57,7 @@ static struct json_object *module_to_json(const struct ModulePlan *plan, size_t 
 
 static void add_kernel(struct json_object *object, const struct ModulePlan *plan)
 {
-	json_add_string(object, "kernel", plan->list.version);
+	json_object_object_add(object, "kernels", strings_to_json(&plan->versions));
 	json_add_string(object, "mode", module_mode_to_string(module_plan_mode(plan)));
 	json_object_object_add(object, "strict",
 			       json_object_new_boolean(plan->view.policy->modules.strict));
@@ -265,7 +251,7 @@ static struct json_object *subject_to_json(const struct Subject *subject)
 static int find_modules(const struct ModulePlan *plan, const char *name, char ***ret)
 {
 	const struct Module *module = module_list_find(&plan->list, name);
-	int r = modules_for(plan->root, plan->list.version, module ? module->name : name, ret);
+	int r = module_plan_resolve(plan, module ? module->name : name, ret);
 
 	if (r > 0 || !module)
 		return r;
@@ -333,10 +319,11 @@ int verb_modules_explain(const struct Options *options, char *const *args)
 		return finish(r, "print");
 	}
 	if (r == 0) {
-		_cleanup_free_ char *safe = escape_text(args[0]);
+		_cleanup_free_ char *safe = escape_text(args[0]), *versions = join(&plan.versions),
+				    *kernels = versions ? escape_text(versions) : NULL;
 
 		log_error("the kernel %s has no module \"%s\", and none by this alias%s",
-			  plan.list.version, safe ? safe : "?",
+			  kernels ? kernels : "?", safe ? safe : "?",
 			  module_plan_mode(&plan) == MODULES_ENFORCE ? "; one that comes is denied"
 								     : "");
 		modules_free(names);

@@ -307,9 +307,7 @@ static int find_undecided(struct Check *check, const struct Device *device)
 	const struct ModulePlan *plan = check->plan;
 	_cleanup_free_ char *name = device_name(device);
 	char **names = NULL;
-	int r = device->modalias
-			? modules_for(plan->root, plan->list.version, device->modalias, &names)
-			: 0;
+	int r = device->modalias ? module_plan_resolve(plan, device->modalias, &names) : 0;
 
 	if (!name || r < 0)
 		return name ? r : -ENOMEM;
@@ -410,7 +408,7 @@ static int print_check(struct Check *check, bool json)
 		return fflush(stdout) == 0 ? 0 : -errno;
 	}
 	root = json_object_new_object();
-	json_add_string(root, "kernel", check->plan->list.version);
+	json_object_object_add(root, "kernels", strings_to_json(&check->plan->versions));
 	json_object_object_add(root, "current", json_object_new_boolean(check->is_current));
 	json_object_object_add(root, "changes", TAKE_PTR(check->changes));
 	json_object_object_add(root, "undecided", TAKE_PTR(check->undecided));

@@ -116,7 +116,7 @@ static void print_help(void)
 		     "  --root DIR       the drop-ins of the system in this directory\n"
 		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
 		     "  --expect FILE    with policy test: the verdicts that must come out\n"
-		     "  --kernel VERSION with modules: the kernel with these modules\n"
+		     "  --kernel VERSION with modules: for this kernel alone; may be repeated\n"
 		     "  --driver NAME    with authorize: the only driver that may bind\n"
 		     "  --permanent      with authorize and deny: for later boots, too\n"
 		     "  --remove         with deny: take the device out of the machine\n"
@@ -366,9 +366,14 @@ static int refuse_option(int found, const char *typed)
 	return usage_hint();
 }
 
+static void options_done(struct Options *options)
+{
+	vector_done(&options->kernels);
+}
+
 int authctl_main(int argc, char **argv)
 {
-	struct Options options = {0};
+	_cleanup_(options_done) struct Options options = {0};
 	int seen = 0, c;
 
 	open_standard_fds();
@@ -398,7 +403,8 @@ int authctl_main(int argc, char **argv)
 			options.expect = optarg;
 			break;
 		case OPT_KERNEL:
-			options.kernel = optarg;
+			if (vector_add(&options.kernels, &optarg, sizeof(optarg)) < 0)
+				return finish(-ENOMEM, "read the command line");
 			break;
 		case OPT_I_KNOW:
 			options.i_know = true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy.h"
+#include "vector.h"
 
 /* Exit statuses of tdx-authctl(1). */
 enum {
@@ -16,12 +17,12 @@ enum {
 int exit_status_of(int error);
 
 struct Options {
-	const char *policy;   /* NULL: the drop-ins */
-	const char *root;     /* NULL: the running system's */
-	const char *driver;   /* NULL: not given */
-	const char *snapshot; /* NULL: the devices that are there */
-	const char *expect;   /* NULL: not given */
-	const char *kernel;   /* NULL: the running one, or the only one below root */
+	const char *policy;    /* NULL: the drop-ins */
+	const char *root;      /* NULL: the running system's */
+	const char *driver;    /* NULL: not given */
+	const char *snapshot;  /* NULL: the devices that are there */
+	const char *expect;    /* NULL: not given */
+	struct Vector kernels; /* of strings, not owned; none: all that are there */
 	bool i_know;
 	bool permanent;
 	bool remove;

@@ -339,42 +339,57 @@ static int read_initcalls(struct ModuleList *list, const char *root, bool is_run
 
 /* --- the kernel --- */
 
-static int only_kernel(const char *root, char **ret)
+static int compare_versions(const void *a, const void *b)
 {
-	_cleanup_free_ char *path = NULL, *version = NULL;
+	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+	int by_version = strverscmp(x, y);
+
+	return by_version ? by_version : strcmp(x, y);
+}
+
+static int add_version(int directory, const char *name, struct Vector *versions)
+{
+	_cleanup_free_ char *file = NULL, *version = strdup(name);
+
+	if (!version || asprintf(&file, "%s/modules.dep", name) < 0) {
+		file = NULL;
+		return -ENOMEM;
+	}
+	if (faccessat(directory, file, F_OK, 0) < 0)
+		return -ENODATA;
+	if (vector_add(versions, &version, sizeof(version)) < 0)
+		return -ENOMEM;
+	TAKE_PTR(version);
+	return 0;
+}
+
+int module_list_versions(const char *root, struct Vector *versions)
+{
+	_cleanup_free_ char *path = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
+	int none = -ENOENT;
 
-	if (asprintf(&path, "%s/lib/modules", root) < 0)
+	if (asprintf(&path, "%s/lib/modules", root ? root : "") < 0) {
+		path = NULL;
 		return -ENOMEM;
+	}
 	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (version)
-			return -ENOTUNIQ;
-		version = strdup(entry->d_name);
-		if (!version)
-			return -ENOMEM;
+		int r = entry->d_name[0] != '.' ? add_version(dirfd(dir), entry->d_name, versions)
+						: 0;
+
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			none = r;
 	}
-	if (!version)
-		return -ENOENT;
-	*ret = TAKE_PTR(version);
+	if (versions->n == 0)
+		return none;
+	qsort(versions->data, versions->n, sizeof(char *), compare_versions);
 	return 0;
-}
-
-static int find_version(const char *root, const char *version, char **ret)
-{
-	struct utsname running;
-
-	if (!version && root)
-		return only_kernel(root, ret);
-	if (!version && uname(&running) < 0)
-		return -errno;
-	*ret = strdup(version ? version : running.release);
-	return *ret ? 0 : -ENOMEM;
 }
 
 static bool is_running(const char *root, const char *version)
@@ -389,9 +404,9 @@ int module_list_read(const char *root, const char *version, struct ModuleList *r
 	int r;
 
 	*ret = (struct ModuleList){0};
-	r = find_version(root, version, &ret->version);
-	if (r < 0)
-		return r;
+	ret->version = strdup(version);
+	if (!ret->version)
+		return -ENOMEM;
 	if (strchr(ret->version, '/') || ret->version[0] == '.')
 		return -ENOENT;
 	if (asprintf(&ret->directory, "%s/lib/modules/%s", root ? root : "", ret->version) < 0) {

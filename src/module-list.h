@@ -27,13 +27,17 @@ struct ModuleList {
 	bool has_initcalls; /* there was something to learn them from */
 };
 
-/* Reads those of the kernel @version of the system at @root; NULL: the running kernel, and this
- * system. Below another root NULL is the only kernel that is there. Returns 0; -ENOENT where there
- * is no such kernel, and -ENOTUNIQ where there are several; -ENODATA without a modules.dep
- * or modules.alias; -EBADMSG where it is none; or another negative errno. The caller calls
- * module_list_done() in each case. */
+/* Reads those of the kernel @version of the system at @root, NULL for this one. Returns 0; -ENOENT
+ * where there is no such kernel; -ENODATA without a modules.dep or modules.alias; -EBADMSG where it
+ * is none; or another negative errno. The caller calls module_list_done() in each case. */
 int module_list_read(const char *root, const char *version, struct ModuleList *ret);
 void module_list_done(struct ModuleList *list);
+
+/* Adds the versions of all kernels of the system at @root, older ones first: what lib/modules has
+ * with a modules.dep, without which nothing is found there. They are strings that the caller frees.
+ * Returns 0; -ENOENT where there is none, and -ENODATA where all lack that file; or another
+ * negative errno. */
+int module_list_versions(const char *root, struct Vector *versions);
 
 /* The module of that name, in which "-" is "_", too; NULL: none. */
 const struct Module *module_list_find(const struct ModuleList *list, const char *name);

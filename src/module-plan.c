@@ -9,48 +9,133 @@
 #include "modules.h"
 #include "names.h"
 
+static const struct KernelModules *kernel_at(const struct ModulePlan *plan, size_t i)
+{
+	return (const struct KernelModules *)plan->kernels.data + i;
+}
+
+/* --- reading --- */
+
+struct Resolver {
+	const char *root, *version;
+};
+
 static int resolve(const char *alias, char ***ret, void *userdata)
 {
-	const struct ModulePlan *plan = userdata;
-	int r = modules_for(plan->root, plan->list.version, alias, ret);
+	const struct Resolver *resolver = userdata;
+	int r = modules_for(resolver->root, resolver->version, alias, ret);
 
 	return r < 0 ? r : 0;
 }
 
-static int read_list(const struct Options *options, struct ModulePlan *plan)
+static int judge(struct ModulePlan *plan, struct KernelModules *kernel, struct Vector *notes)
 {
-	_cleanup_free_ char *safe = NULL;
-	int r = module_list_read(options->root, options->kernel, &plan->list);
-
-	if (r >= 0)
-		return 0;
-	safe = escape_text(plan->list.version ? plan->list.version : options->kernel);
-	if (r == -ENOTUNIQ)
-		log_error("%s/lib/modules has several kernels: say which with --kernel",
-			  options->root ? options->root : "");
-	else if (r == -ENODATA)
-		log_error("the kernel %s has no modules.dep or modules.alias: run depmod",
-			  safe ? safe : "?");
-	else
-		log_error("cannot read the modules of the kernel %s: %s",
-			  safe && *safe ? safe : "that is there", strerror(-r));
-	return r;
-}
-
-static int judge(struct ModulePlan *plan)
-{
+	struct Resolver resolver = {plan->root, kernel->list.version};
 	struct ModuleQuestion question = {
 		.policy = plan->view.policy,
-		.list = &plan->list,
-		.config = &plan->config,
+		.list = &kernel->list,
+		.config = &kernel->config,
 		.devices = plan->view.inventory.devices,
 		.decisions = plan->view.decisions,
 		.n_devices = plan->view.inventory.n,
 		.resolve = resolve,
-		.userdata = plan,
+		.userdata = &resolver,
 	};
 
-	return modules_judge(&question, &plan->verdicts, &plan->notes);
+	return modules_judge(&question, &kernel->verdicts, notes);
+}
+
+static void tell_unreadable(const struct Options *options, const char *version, int error)
+{
+	_cleanup_free_ char *safe = version ? escape_text(version) : NULL;
+
+	if (version && error == -ENODATA)
+		log_error("the kernel %s has no modules.dep or modules.alias: run depmod", safe ? safe : "?");
+	else if (version)
+		log_error("cannot read the modules of the kernel %s: %s", safe ? safe : "?",
+			  strerror(-error));
+	else if (error == -ENODATA)
+		log_error("no kernel in %s/lib/modules has a modules.dep: run depmod",
+			  options->root ? options->root : "");
+	else
+		log_error("cannot tell which kernels are in %s/lib/modules: %s",
+			  options->root ? options->root : "", strerror(-error));
+}
+
+/* The notes of the kernels are the same for the most part. */
+static int take_notes(struct ModulePlan *plan, struct Vector *notes)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < notes->n; i++) {
+		char *text = ((char **)notes->data)[i];
+		bool is_there = false;
+
+		for (size_t k = 0; k < plan->notes.n; k++)
+			is_there = is_there || streq(string_at(&plan->notes, k), text);
+		if (!is_there && r == 0)
+			r = vector_add(&plan->notes, &text, sizeof(text));
+		if (is_there || r < 0)
+			free(text);
+	}
+	vector_done(notes);
+	return r;
+}
+
+static int add_kernel(const struct Options *options, struct ModulePlan *plan, const char *version)
+{
+	struct KernelModules kernel = {0};
+	struct Vector notes = {0};
+	int r = module_list_read(options->root, version, &kernel.list);
+
+	if (r < 0)
+		tell_unreadable(options, version, r);
+	if (r == 0)
+		r = modprobe_config_read(plan->root, kernel.list.directory, &kernel.config);
+	if (r == 0)
+		r = judge(plan, &kernel, &notes);
+	if (r == 0)
+		r = take_notes(plan, &notes);
+	if (r == 0)
+		r = vector_add(&plan->kernels, &kernel, sizeof(kernel));
+	if (r < 0)
+		kernel_modules_done(&kernel);
+	else
+		r = vector_add(&plan->versions, &kernel.list.version, sizeof(char *));
+	return r;
+}
+
+static void strings_done(struct Vector *strings)
+{
+	for (size_t i = 0; i < strings->n; i++)
+		free(((char **)strings->data)[i]);
+	vector_done(strings);
+}
+
+static bool has_version(const struct ModulePlan *plan, const char *version)
+{
+	for (size_t i = 0; i < plan->versions.n; i++)
+		if (streq(string_at(&plan->versions, i), version))
+			return true;
+	return false;
+}
+
+static int add_kernels(const struct Options *options, struct ModulePlan *plan)
+{
+	_cleanup_(strings_done) struct Vector found = {0};
+	const struct Vector *versions = &options->kernels;
+	int r = 0;
+
+	if (versions->n == 0) {
+		r = module_list_versions(options->root, &found);
+		if (r < 0)
+			tell_unreadable(options, NULL, r);
+		versions = &found;
+	}
+	for (size_t i = 0; r == 0 && i < versions->n; i++)
+		if (!has_version(plan, string_at(versions, i)))
+			r = add_kernel(options, plan, string_at(versions, i));
+	return r;
 }
 
 int module_plan_read(const struct Options *options, struct ModulePlan *ret)
@@ -67,12 +152,12 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 		if (r < 0)
 			return r;
 	}
-	r = read_list(options, ret);
-	if (r < 0)
-		return r;
-	r = modprobe_config_read(ret->root, ret->list.directory, &ret->config);
+	r = add_kernels(options, ret);
 	if (r == 0)
-		r = judge(ret);
+		r = modules_merge(ret->kernels.data, ret->kernels.n, &ret->list, &ret->verdicts,
+				  &ret->notes);
+	if (r == 0)
+		r = modprobe_config_read(ret->root, NULL, &ret->config);
 	if (r < 0)
 		log_error("cannot tell which modules may be loaded: %s", strerror(-r));
 	return r;
@@ -81,12 +166,60 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 void module_plan_done(struct ModulePlan *plan)
 {
 	module_verdicts_free(plan->verdicts, plan->list.n);
-	for (size_t i = 0; i < plan->notes.n; i++)
-		free(((char **)plan->notes.data)[i]);
-	vector_done(&plan->notes);
+	strings_done(&plan->notes);
 	modprobe_config_done(&plan->config);
 	module_list_done(&plan->list);
+	for (size_t i = 0; i < plan->kernels.n; i++)
+		kernel_modules_done((struct KernelModules *)plan->kernels.data + i);
+	vector_done(&plan->kernels);
+	vector_done(&plan->versions);
 	view_done(&plan->view);
+}
+
+/* --- questions --- */
+
+/* Moves the names of @more that are not in @names yet into it, and frees the rest. */
+static int take_names(struct Vector *names, char **more)
+{
+	int r = 0;
+
+	for (char **name = more; name && *name; name++) {
+		bool is_there = false;
+
+		for (size_t i = 0; i < names->n; i++)
+			is_there = is_there || streq(string_at(names, i), *name);
+		if (!is_there && r == 0)
+			r = vector_add(names, name, sizeof(*name));
+		if (is_there || r < 0)
+			free(*name);
+	}
+	free(more);
+	return r;
+}
+
+int module_plan_resolve(const struct ModulePlan *plan, const char *alias, char ***ret)
+{
+	struct Vector names = {0};
+	static char *const end = NULL;
+	size_t n;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < plan->kernels.n; i++) {
+		char **more = NULL;
+
+		r = modules_for(plan->root, kernel_at(plan, i)->list.version, alias, &more);
+		if (r >= 0)
+			r = take_names(&names, more);
+	}
+	n = names.n;
+	if (r >= 0)
+		r = vector_add(&names, &end, sizeof(end));
+	if (r < 0) {
+		strings_done(&names);
+		return r;
+	}
+	*ret = names.data;
+	return (int)n;
 }
 
 enum ModuleMode module_plan_mode(const struct ModulePlan *plan)
@@ -118,66 +251,127 @@ static int write_globs(FILE *file, const struct ModulePlan *plan)
 	return r;
 }
 
-/* The names that libkmod would have beside @module on one side. */
-static void write_side(FILE *file, const struct ModprobeLine *line, bool after)
+/* The line on the soft dependencies of @module in a kernel that has it and allows it, or NULL. */
+static const struct ModprobeLine *softdep_of(const struct KernelModules *kernel, const char *name)
+{
+	const struct Module *module = module_list_find(&kernel->list, name);
+
+	return module && module_is_allowed(&kernel->verdicts[module_number(&kernel->list, module)])
+		       ? modprobe_config_softdep(&kernel->config, name)
+		       : NULL;
+}
+
+static bool has_on_side(const struct ModprobeLine *line, bool after, const char *name, size_t n)
 {
 	const char *pos = line->text, *word;
-	bool is_after, any = false;
+	bool is_after;
 	size_t len;
 
-	while ((word = softdep_next(&pos, &len, &is_after))) {
+	while ((word = softdep_next(&pos, &len, &is_after)))
+		if (is_after == after && len == n && memcmp(word, name, n) == 0)
+			return true;
+	return false;
+}
+
+/* Adds to *names what @lines[n] names on one side, and none before it, as pieces of its text. */
+static int add_side(struct Vector *names, const struct ModprobeLine *const *lines, size_t n,
+		    bool after)
+{
+	const char *pos = lines[n]->text, *word;
+	bool is_after;
+	size_t len;
+	int r = 0;
+
+	while (r == 0 && (word = softdep_next(&pos, &len, &is_after))) {
+		bool is_there = false;
+		char *name;
+
+		for (size_t i = 0; i < n; i++)
+			is_there = is_there || has_on_side(lines[i], after, word, len);
 		/* what no alias has, and what the file would be read otherwise for */
-		if (is_after != after || memchr(word, '\\', len) || memchr(word, '#', len))
+		if (is_after != after || is_there || memchr(word, '\\', len) ||
+		    memchr(word, '#', len))
 			continue;
-		(void)fprintf(file, "%s%.*s",
-			      any     ? " "
+		name = strndup(word, len);
+		r = name ? vector_add(names, &name, sizeof(name)) : -ENOMEM;
+		if (r < 0)
+			free(name);
+	}
+	return r;
+}
+
+/* The names that libkmod would have beside a module on one side. */
+static int write_side(FILE *file, const struct ModprobeLine *const *lines, size_t n, bool after)
+{
+	_cleanup_(strings_done) struct Vector names = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_side(&names, lines, i, after);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		(void)fprintf(file, "%s%s",
+			      i > 0   ? " "
 			      : after ? " post: "
 				      : " pre: ",
-			      (int)len, word);
-		any = true;
+			      string_at(&names, i));
+	return r;
+}
+
+static int write_softdep(FILE *file, const struct ModulePlan *plan, const char *name)
+{
+	_cleanup_vector_ struct Vector lines = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->kernels.n; i++) {
+		const struct ModprobeLine *line = softdep_of(kernel_at(plan, i), name);
+
+		if (line && *line->text)
+			r = vector_add(&lines, &line, sizeof(line));
 	}
+	if (r < 0 || lines.n == 0)
+		return r;
+	(void)fprintf(file, "softdep %s", name);
+	r = write_side(file, lines.data, lines.n, false);
+	if (r == 0)
+		r = write_side(file, lines.data, lines.n, true);
+	(void)fputc('\n', file);
+	return r;
 }
 
 /* libkmod runs no install command for a module that has soft dependencies: it loads it
  * (libkmod-module.c, __kmod_module_fill_softdep()). Only the first line on a module counts, so
  * those of what is allowed come first, and then one by which nothing else has any. An audit leaves
  * them as they are, and says nothing of such modules. */
-static void write_softdeps(FILE *file, const struct ModulePlan *plan)
+static int write_softdeps(FILE *file, const struct ModulePlan *plan)
 {
-	if (module_plan_mode(plan) == MODULES_AUDIT)
-		return;
-	for (size_t i = 0; i < plan->list.n; i++) {
-		const char *name = plan->list.modules[i].name;
-		const struct ModprobeLine *line =
-			module_is_allowed(&plan->verdicts[i])
-				? modprobe_config_softdep(&plan->config, name)
-				: NULL;
+	int r = 0;
 
-		if (!line || !*line->text)
-			continue;
-		(void)fprintf(file, "softdep %s", name);
-		write_side(file, line, false);
-		write_side(file, line, true);
-		(void)fputc('\n', file);
-	}
+	if (module_plan_mode(plan) == MODULES_AUDIT)
+		return 0;
+	for (size_t i = 0; r == 0 && i < plan->list.n; i++)
+		if (module_is_allowed(&plan->verdicts[i]))
+			r = write_softdep(file, plan, plan->list.modules[i].name);
 	(void)fputs("softdep * pre:\n", file);
+	return r;
 }
 
 static int write_config(FILE *file, const struct ModulePlan *plan)
 {
-	_cleanup_free_ char *version = escape_word(plan->list.version);
+	int r;
 
-	if (!version)
-		return -ENOMEM;
-	(void)fprintf(file,
-		      "# Made by \"tdx-authctl modules render\": do not edit.\n"
-		      "# Kernel: %s\n"
-		      "# Mode: %s\n",
-		      version, module_mode_to_string(module_plan_mode(plan)));
+	(void)fputs("# Made by \"tdx-authctl modules render\": do not edit.\n", file);
+	for (size_t i = 0; i < plan->kernels.n; i++) {
+		_cleanup_free_ char *version = escape_word(kernel_at(plan, i)->list.version);
+
+		if (!version)
+			return -ENOMEM;
+		(void)fprintf(file, "# Kernel: %s\n", version);
+	}
+	(void)fprintf(file, "# Mode: %s\n", module_mode_to_string(module_plan_mode(plan)));
 	if (module_plan_mode(plan) == MODULES_OFF)
 		return 0;
-	write_softdeps(file, plan);
-	return write_globs(file, plan);
+	r = write_softdeps(file, plan);
+	return r < 0 ? r : write_globs(file, plan);
 }
 
 static int write_table(FILE *file, const struct ModulePlan *plan)

@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "module-allow.h"
+#include "module-merge.h"
 #include "view.h"
 
-/* What the policy makes of the modules of a kernel, and the files by which that comes into force.
- */
+/* What the policy makes of the modules of a system's kernels, and the files by which that comes
+ * into force. */
 struct ModulePlan {
-	struct View view; /* the policy, and the devices that are known */
-	struct ModuleList list;
-	struct ModprobeConfig config;	/* the machine's modprobe.d, and the kernel's softdeps */
+	struct View view;		/* the policy, and the devices that are known */
+	struct Vector kernels;		/* of struct KernelModules: at least one */
+	struct Vector versions;		/* of strings, not owned: theirs */
+	struct ModuleList list;		/* the modules of all */
 	struct ModuleVerdict *verdicts; /* over each module of the list */
+	struct ModprobeConfig config;	/* the machine's modprobe.d */
 	struct Vector notes; /* of strings, owned, not escaped: what could not be followed up */
 	const char *root;    /* NULL: this system */
 };
 
-/* Reads the policy, the kernel's modules, and the devices: those of this machine, or of
- * options->snapshot; below another root none without one. Returns 0 or a negative errno after the
- * log told why. The caller calls module_plan_done() in each case. */
+/* Reads the policy, the modules of options->kernels or of all that are there, and the devices:
+ * those of this machine, or of options->snapshot; below another root none without one. Returns 0 or
+ * a negative errno after the log told why. The caller calls module_plan_done() in each case. */
 int module_plan_read(const struct Options *options, struct ModulePlan *ret);
 void module_plan_done(struct ModulePlan *plan);
 #define _cleanup_module_plan_ _cleanup_(module_plan_done)
+
+/* The modules that have an alias, or that name, in any of the kernels: a list that modules_free()
+ * takes. Returns how many, or a negative errno. */
+int module_plan_resolve(const struct ModulePlan *plan, const char *alias, char ***ret);
 
 /* What is in force by the policy: MODULES_OFF where it does not say. */
 enum ModuleMode module_plan_mode(const struct ModulePlan *plan);

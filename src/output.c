@@ -97,6 +97,20 @@ void json_add_string(struct json_object *object, const char *key, const char *va
 	json_object_object_add(object, key, safe ? json_object_new_string(safe) : NULL);
 }
 
+struct json_object *strings_to_json(const struct Vector *strings)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < strings->n; i++) {
+		_cleanup_free_ char *safe = utf8_sanitize(string_at(strings, i));
+
+		if (!safe)
+			abort();
+		(void)json_object_array_add(array, json_object_new_string(safe));
+	}
+	return array;
+}
+
 static const char *json_text(struct json_object *object)
 {
 	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |

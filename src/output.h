@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "util.h"
+#include "vector.h"
 
 /* Everything tdx-authctl prints of a device goes through here and is escaped here. */
 
@@ -36,6 +37,9 @@ void time_text(uint64_t usec, char ret[static TIME_TEXT_MAX]);
 /* Adds a string that may come from a device; NULL becomes null. Out of memory is fatal to the
  * process, as in json-c itself. */
 void json_add_string(struct json_object *object, const char *key, const char *value);
+
+/* The array of a vector of strings, which may come from a device. */
+struct json_object *strings_to_json(const struct Vector *strings);
 
 /* Bytes of what json_print() would print, but for escapes and the line's end. */
 size_t json_text_size(struct json_object *object);

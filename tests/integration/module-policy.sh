@@ -317,13 +317,23 @@ EOF
     modules render --kernel 6.1.0 --snapshot "$work/snapshot" >/dev/null
 }
 if kernels 2>"$work/err"; then
-    check "which of several kernels is meant has to be said" exits 1 modules check
     check "nothing is undecided of the kernel that was rendered for" exits 0 modules check --kernel 6.1.0 --snapshot "$work/snapshot"
     check "another kernel needs a decision" exits 3 modules check --kernel 6.2.0 --snapshot "$work/snapshot"
     check "over what fits a device that is allowed" grep -q '^fresh: denied, and new: it fits pci:0000:00:03.0' "$work/out"
     check "and over nothing else" sh -c "! grep -q '^other: denied' '$work/out' && grep -q '^other: was unknown, is denied' '$work/out'"
     modules render --kernel 6.2.0 --snapshot "$work/snapshot" >/dev/null
     check "once it is rendered for it was decided" exits 0 modules check --kernel 6.2.0 --snapshot "$work/snapshot"
+    check "without a version all kernels have to be served" exits 3 modules check --snapshot "$work/snapshot"
+    modules render --snapshot "$work/snapshot" >/dev/null
+    check "and are, by one file" exits 0 modules check --snapshot "$work/snapshot"
+    check "which names them" sh -c "grep '^# Kernel' '$root/usr/lib/modprobe.d/00-tdx-auth.conf' | tr '\n' ' ' | grep -qx '# Kernel: 6.1.0 # Kernel: 6.2.0 '"
+    check "it is the same as for each of them by its name" exits 0 modules check --kernel 6.1.0 --kernel 6.2.0 --snapshot "$work/snapshot"
+    check "what both have is loaded in both" sh -c "
+        for version in 6.1.0 6.2.0; do
+            modprobe -n -v -C '$root/usr/lib/modprobe.d' -d '$root' -S \$version e1000e | grep -q ^insmod || exit 1
+        done"
+    check "what one has is denied there" sh -c "
+        modprobe -n -v -C '$root/usr/lib/modprobe.d' -d '$root' -S 6.2.0 fresh | grep -q '^install .*modgate'"
 else
     sed 's/^/# /' "$work/err"
     not_ok "modules of the test's own"

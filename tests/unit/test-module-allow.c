@@ -69,7 +69,7 @@ static int setup(void **state)
 	tree_put("/lib/modules/1/modules.alias",
 		 "alias fs-ext4 ext4\nalias virtio:d0000001Av* virtiofs\n");
 	tree_put("/lib/modules/1/modules.builtin", "kernel/drivers/tpm.ko\n");
-	assert_int_equal(module_list_read(tree_root, NULL, &kernel.list), 0);
+	assert_int_equal(module_list_read(tree_root, "1", &kernel.list), 0);
 	return 0;
 }
 

@@ -73,7 +73,7 @@ static void test_init_functions_are_read_from_the_symbols(void **state)
 		 "ffffffff4 d __initcall__kmod_a__b__1_2_earlyearly\n"
 		 "ffffffff5 d __initcall__kmod_x\nffffffff6 d __initcall__kmod_a__b__\n"
 		 "ffffffff7 t __initcall__kmod_a__b__9_\nffffffff8 t other\n\n");
-	assert_int_equal(module_list_read(tree_root, NULL, &list), 0);
+	assert_int_equal(module_list_read(tree_root, "1", &list), 0);
 	assert_true(list.has_initcalls);
 	module = module_list_find(&list, "tpm_tis");
 	assert_int_equal(module->initcalls.n, 2);
@@ -97,7 +97,6 @@ static void expect_error(const char *version, int error)
 static void test_what_is_no_kernel_is_an_error(void **state)
 {
 	expect_error("1", -ENOENT);
-	expect_error(NULL, -ENOENT);
 	tree_put("/lib/modules/1/x", "");
 	expect_error("1", -ENODATA);
 	expect_error("../../lib/modules/1", -ENOENT);
@@ -109,8 +108,25 @@ static void test_what_is_no_kernel_is_an_error(void **state)
 	tree_put("/lib/modules/2/modules.dep", "");
 	expect_error("2", -ENODATA);
 	tree_put("/lib/modules/2/modules.alias", "");
-	expect_error(NULL, -ENOTUNIQ);
 	expect_error("2", 0);
+}
+
+static void test_kernels_are_found_in_the_order_of_their_versions(void **state)
+{
+	_cleanup_vector_ struct Vector versions = {0};
+
+	assert_int_equal(module_list_versions(tree_root, &versions), -ENOENT);
+	tree_put("/lib/modules/6.9.0/build", ""); /* what is left of one that is gone */
+	assert_int_equal(module_list_versions(tree_root, &versions), -ENODATA);
+	tree_put("/lib/modules/6.10.0/modules.dep", "");
+	tree_put("/lib/modules/6.2.0/modules.dep", "");
+	tree_put("/lib/modules/.hidden/modules.dep", "");
+	assert_int_equal(module_list_versions(tree_root, &versions), 0);
+	assert_int_equal(versions.n, 2);
+	assert_string_equal(string_at(&versions, 0), "6.2.0");
+	assert_string_equal(string_at(&versions, 1), "6.10.0");
+	for (size_t i = 0; i < versions.n; i++)
+		free(((char **)versions.data)[i]);
 }
 
 int main(void)
@@ -124,6 +140,9 @@ int main(void)
 						tree_make, tree_remove),
 		cmocka_unit_test_setup_teardown(test_what_is_no_kernel_is_an_error, tree_make,
 						tree_remove),
+		cmocka_unit_test_setup_teardown(
+			test_kernels_are_found_in_the_order_of_their_versions, tree_make,
+			tree_remove),
 	};
 
 	return RUN_TESTS("module-list", tests);

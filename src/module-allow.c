@@ -30,6 +30,7 @@ static const struct {
 	{"hardened", "driver of hardened devices:"},
 	{"needed", "needed by"},
 	{"soft", "soft dependency of"},
+	{"behind", "drives what is behind"},
 };
 
 const char *module_reason_to_string(enum ModuleReason reason)
@@ -446,6 +447,39 @@ static void follow_soft(struct Judge *judge, const struct Module *module)
 	}
 }
 
+/* Buses without a policy of their own: a device on one is there because the one below it was
+ * allowed, whose owner wants a disk or a keyboard, not a bus. Of the drivers that a host could have
+ * it bind there only the plain one comes with it: not sr_mod, st, ses, or a hid_*. */
+static const struct {
+	const char *below, *driver;
+} behind[] = {
+	{"scsi_mod", "sd_mod"}, /* that which all need; where it is built in, the usual ones: */
+	{"virtio_scsi", "sd_mod"},
+	{"usb_storage", "sd_mod"},
+	{"usbhid", "hid_generic"},
+};
+
+static void give_behind(struct Judge *judge, const struct Module *module)
+{
+	switch (judge->verdicts[module_number(judge->question->list, module)].reason) {
+	case MODULE_LISTED:
+	case MODULE_RULE:
+	case MODULE_DEVICE:
+	case MODULE_HARDENED:
+		break;
+	default:
+		/* nobody meant the bus */
+		return;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(behind); i++) {
+		const struct Module *below = find(judge, behind[i].below),
+				    *driver = find(judge, behind[i].driver);
+
+		if (below && driver && (below == module || needs(judge, module, below)))
+			give(judge, driver, MODULE_BEHIND, "%s", module->name);
+	}
+}
+
 /* Each that is allowed once, until no more are: what a dependency asks for may come before it. */
 static void follow(struct Judge *judge)
 {
@@ -467,6 +501,7 @@ static void follow(struct Judge *judge)
 				give(judge, &list->modules[module->needs[k]], MODULE_NEEDED, "%s",
 				     module->name);
 			follow_soft(judge, module);
+			give_behind(judge, module);
 		}
 	}
 }

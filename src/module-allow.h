@@ -16,6 +16,7 @@ enum ModuleReason {
 	MODULE_HARDENED, /* the driver of a hardened device, over which the kernel decides */
 	MODULE_NEEDED,	 /* one that is allowed cannot do without it */
 	MODULE_SOFT,	 /* one that is allowed asks for it: a soft dependency */
+	MODULE_BEHIND,	 /* it drives what a bus has that one that is allowed makes */
 	_MODULE_REASON_MAX,
 };
 

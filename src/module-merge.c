@@ -241,9 +241,10 @@ static int open_needs(const struct Merge *merge, const struct KernelModules *ker
 
 		if (!module_is_allowed(verdict) || verdict->reason == MODULE_OUTSIDE)
 			continue;
-		/* its verdict names who asks for it; what it is not allowed with it does without */
-		if (verdict->reason == MODULE_SOFT && is_allowed(merge, verdict->why))
-			r = open_for(merge, module->name, verdict->why, MODULE_SOFT, kernel);
+		/* its verdict names who brings it; where that is denied it does not come */
+		if ((verdict->reason == MODULE_SOFT || verdict->reason == MODULE_BEHIND) &&
+		    is_allowed(merge, verdict->why))
+			r = open_for(merge, module->name, verdict->why, verdict->reason, kernel);
 		if (!is_allowed(merge, module->name))
 			continue;
 		for (size_t k = 0; r == 0 && k < module->n_needs; k++)

@@ -26,6 +26,8 @@ static const struct {
 	{"pci:v*d*sv*sd*bc01sc08i02", "nvme"},
 	{"virtio:d00000002v*", "virtio_blk"},
 	{"virtio:d0000001Av*", "virtiofs"},
+	{"virtio:d00000008v*", "virtio_scsi"},
+	{"usb:v*p*d*dc*dsc*dp*ic03isc*ip*in*", "usbhid"},
 	{"usb:v*p*d*dc*dsc*dp*ic08isc06ip50in*", "usb_storage"},
 	{"crypto-crc", "crc_a"},
 	{"crypto-crc", "crc_b"},
@@ -56,6 +58,12 @@ static const char deps[] =
 	"kernel/drivers/usb/usb-storage.ko:\n"
 	"kernel/drivers/crc_a.ko:\nkernel/crypto/crc_b.ko:\n"
 	"kernel/lib/crc.ko:\n"
+	"kernel/drivers/scsi/virtio_scsi.ko: kernel/drivers/scsi/scsi_mod.ko\n"
+	"kernel/drivers/scsi/scsi_mod.ko:\n"
+	"kernel/drivers/scsi/sd_mod.ko: kernel/drivers/scsi/scsi_mod.ko\n"
+	"kernel/drivers/scsi/sr_mod.ko: kernel/drivers/scsi/scsi_mod.ko\n"
+	"kernel/drivers/hid/usbhid.ko: kernel/drivers/hid/hid.ko\nkernel/drivers/hid/hid.ko:\n"
+	"kernel/drivers/hid/hid-generic.ko: kernel/drivers/hid/hid.ko\n"
 	"kernel/fs/guestfs.ko: kernel/drivers/virt/guest.ko\n"
 	"kernel/drivers/virt/guest.ko:\n"
 	"kernel/fs/virtiofs.ko:\nkernel/fs/ext4.ko:\nkernel/sound/snd.ko:\n"
@@ -283,9 +291,29 @@ static void test_what_cannot_be_resolved_is_an_error(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_what_is_behind_an_allowed_device_has_its_plain_driver(void **state)
+{
+	judge(V "defaults: { \"*\": deny }\n");
+	expect("sd_mod", MODULE_DENIED, "nothing");
+	expect("hid_generic", MODULE_DENIED, "nothing");
+	judge(V "rules: [ { action: allow, driver: virtio_scsi, match: { virtio: { device: 8 } } } "
+		"]\n");
+	expect("virtio_scsi", MODULE_RULE, "");
+	expect("sd_mod", MODULE_BEHIND, "drives what is behind virtio_scsi");
+	expect("sr_mod", MODULE_DENIED, "nothing");
+	expect("hid_generic", MODULE_DENIED, "nothing");
+	judge(V "modules: { allow: [usbhid] }\n");
+	expect("hid_generic", MODULE_BEHIND, "usbhid");
+	expect("sd_mod", MODULE_DENIED, "nothing");
+	/* a bus that something needs is none that somebody meant */
+	judge(V "modules: { allow: [hid] }\n");
+	expect("hid_generic", MODULE_DENIED, "nothing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_what_is_behind_an_allowed_device_has_its_plain_driver),
 		TEST(test_what_is_no_driver_is_allowed_unless_strict),
 		TEST(test_the_policys_list_allows_with_its_place),
 		TEST(test_a_rules_driver_is_allowed_with_what_it_needs),

@@ -147,8 +147,10 @@ static const char *softdep_begin(const char *text)
 
 static int parse_line(struct ModprobeConfig *config, struct ModprobeLine *like, char *text)
 {
-	static const char *const words[_MODPROBE_COMMAND_MAX] = {"blacklist", "install", "softdep"};
+	static const char *const words[_MODPROBE_COMMAND_MAX] = {"blacklist", "install", "softdep",
+								 "alias"};
 	const char *word, *name;
+	char *module;
 
 	if (*text == '#')
 		return 0;
@@ -164,6 +166,13 @@ static int parse_line(struct ModprobeConfig *config, struct ModprobeLine *like, 
 			text += strlen(text);
 		else if (!*text)
 			return 0; /* libkmod ignores the line */
+		if (i == MODPROBE_ALIAS) {
+			module = next_word(&text);
+			if (!module)
+				return 0;
+			module_name_normalize(module);
+			return add_line(config, like, name, module);
+		}
 		return add_line(config, like, name,
 				i == MODPROBE_SOFTDEP ? softdep_begin(text) : text);
 	}
@@ -314,6 +323,70 @@ int modprobe_config_read(const char *root, const char *kernel, struct ModprobeCo
 		r = read_files(config, root, &files);
 	for (size_t i = 0; i < files.n; i++)
 		free(((struct File *)files.data)[i].path);
+	return r;
+}
+
+/* Cuts the next word off *@pos, without the quotes that keep blanks in it; NULL at the end. */
+static char *next_parameter(char **pos)
+{
+	char *word = *pos + strspn(*pos, " \t\n"), *to = word, *p = word;
+	bool is_quoted = false;
+
+	if (!*word)
+		return NULL;
+	for (; *p && (is_quoted || !strchr(" \t\n", *p)); p++) {
+		if (*p == '"')
+			is_quoted = !is_quoted;
+		else
+			*to++ = *p;
+	}
+	*pos = *p ? p + 1 : p;
+	*to = '\0';
+	return word;
+}
+
+/* libkmod does not take "-" for "_" here; who wrote it meant the module all the same. */
+static int add_blacklisted(struct ModprobeConfig *config, const struct ModprobeLine *like,
+			   const char *names)
+{
+	_cleanup_free_ char *copy = strdup(names);
+	char *rest = copy, *name;
+	int r = copy ? 0 : -ENOMEM;
+
+	while (r == 0 && (name = strsep(&rest, ",")))
+		if (*name)
+			r = add_line(config, like, name, "");
+	return r;
+}
+
+int modprobe_config_read_cmdline(const char *root, struct ModprobeConfig *config)
+{
+	static const char name[] = "/proc/cmdline";
+	struct ModprobeLine like = {.command = MODPROBE_BLACKLIST, .line = 1};
+	_cleanup_free_ char *path = NULL, *text = NULL, *file_name = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	char *pos, *word;
+	size_t size = 0;
+	int r = 0;
+
+	if (asprintf(&path, "%s%s", root ? root : "", name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	file = fopen(path, "re");
+	if (!file || getline(&text, &size, file) <= 0)
+		return 0;
+	file_name = strdup(name);
+	if (!file_name || vector_add(&config->files, &file_name, sizeof(file_name)) < 0)
+		return -ENOMEM;
+	like.file = TAKE_PTR(file_name);
+	pos = text;
+	while (r == 0 && (word = next_parameter(&pos))) {
+		const char *names = startswith(word, "modprobe.blacklist=");
+
+		if (names)
+			r = add_blacklisted(config, &like, names);
+	}
 	return r;
 }
 

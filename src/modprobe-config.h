@@ -13,12 +13,14 @@ enum ModprobeCommand {
 	MODPROBE_BLACKLIST, /* name: a module */
 	MODPROBE_INSTALL,   /* name: a glob on modules, text: the command */
 	MODPROBE_SOFTDEP,   /* name: a glob on modules, text: what comes before and after them */
+	MODPROBE_ALIAS, /* name: a glob on aliases, text: the module, by convention "off" for none
+			 */
 	_MODPROBE_COMMAND_MAX,
 };
 
 struct ModprobeLine {
 	enum ModprobeCommand command;
-	char *name;	  /* with "_" for "-", but in brackets */
+	char *name;	  /* with "_" for "-", but in brackets; so is the text of an alias */
 	char *text;	  /* "" for a blacklist */
 	const char *file; /* of the struct's own */
 	unsigned line;	  /* on which it begins, from 1 */
@@ -42,6 +44,10 @@ extern const char *const modprobe_directories[];
  * kernel's modules, whose modules.softdep is one of the files, or NULL. What cannot be read is left
  * out, as libkmod does it. They are added to *@config. Returns 0 or -ENOMEM. */
 int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *config);
+
+/* Adds what modprobe.blacklist= has on the command line of the kernel, as lines of /proc/cmdline,
+ * below @root, NULL for this system: kmod_config_parse_kcmdline(). Returns 0 or -ENOMEM. */
+int modprobe_config_read_cmdline(const char *root, struct ModprobeConfig *config);
 
 /* Adds the lines of the @size bytes at @text, which may be anything. Returns 0 or -ENOMEM. */
 int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const char *text,

@@ -158,6 +158,8 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 				  &ret->notes);
 	if (r == 0)
 		r = modprobe_config_read(ret->root, NULL, &ret->config);
+	if (r == 0 && !ret->root)
+		r = modprobe_config_read_cmdline(NULL, &ret->config);
 	if (r < 0)
 		log_error("cannot tell which modules may be loaded: %s", strerror(-r));
 	return r;

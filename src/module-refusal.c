@@ -148,12 +148,14 @@ static bool any_refuses(const struct ModprobeConfig *config)
 	const struct ModprobeLine *lines = config->lines.data;
 
 	for (size_t i = 0; i < config->lines.n; i++)
-		if (lines[i].command != MODPROBE_SOFTDEP)
+		if (lines[i].command == MODPROBE_BLACKLIST ||
+		    lines[i].command == MODPROBE_INSTALL ||
+		    (lines[i].command == MODPROBE_ALIAS && streq(lines[i].text, "off")))
 			return true;
 	return false;
 }
 
-static int add_refused(struct ModuleRefusals *refusals, struct Rules *rules, char *glob,
+static int add_refused(struct ModuleRefusals *refusals, struct Rules *rules, const char *glob,
 		       const struct ModprobeLine *line)
 {
 	struct Refused refused = {.glob = arena_strdup(&rules->text, glob),
@@ -162,8 +164,33 @@ static int add_refused(struct ModuleRefusals *refusals, struct Rules *rules, cha
 	if (!refused.glob || !refused.by)
 		return -ENOMEM;
 	module_name_normalize((char *)refused.glob);
-	rules->need_interfaces = rules->need_interfaces || startswith(glob, "usb:");
+	rules->need_interfaces = rules->need_interfaces || startswith(glob, "usb:") ||
+				 glob_prefix(glob) < strlen("usb:");
 	return vector_add(&rules->refused, &refused, sizeof(refused));
+}
+
+/* The line by which the module of an alias of modprobe.d is refused, or NULL. */
+static const struct ModprobeLine *alias_refusal(const struct ModprobeConfig *config,
+						const struct ModprobeLine *alias)
+{
+	return streq(alias->text, "off") ? alias : modprobe_config_refusal(config, alias->text);
+}
+
+/* They are before the others, as they take the place of those. */
+static int find_refused_aliases(struct ModuleRefusals *refusals, struct Rules *rules)
+{
+	const struct ModprobeLine *lines = rules->config.lines.data;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rules->config.lines.n; i++) {
+		const struct ModprobeLine *line = lines[i].command == MODPROBE_ALIAS
+							  ? alias_refusal(&rules->config, &lines[i])
+							  : NULL;
+
+		if (line)
+			r = add_refused(refusals, rules, lines[i].name, line);
+	}
+	return r;
 }
 
 /* The aliases of a module stand together. */
@@ -176,6 +203,9 @@ static int find_refused(struct ModuleRefusals *refusals, struct Rules *rules)
 
 	if (!any_refuses(&rules->config))
 		return 0;
+	r = find_refused_aliases(refusals, rules);
+	if (r < 0)
+		return r;
 	r = read_aliases(refusals->aliases, &rules->aliases, &text);
 	if (r < 0 || !text)
 		return r == -ENOENT ? 0 : r;
@@ -196,6 +226,30 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+static const struct ModprobeLine *next_alias_line(const struct ModprobeConfig *config, size_t *i)
+{
+	const struct ModprobeLine *lines = config->lines.data;
+
+	while (*i < config->lines.n)
+		if (lines[(*i)++].command == MODPROBE_ALIAS)
+			return &lines[*i - 1];
+	return NULL;
+}
+
+static bool have_the_same_aliases(const struct ModprobeConfig *a, const struct ModprobeConfig *b)
+{
+	size_t i = 0, k = 0;
+
+	for (;;) {
+		const struct ModprobeLine *x = next_alias_line(a, &i), *y = next_alias_line(b, &k);
+
+		if (!x || !y)
+			return !x && !y;
+		if (!streq(x->name, y->name) || !streq(x->text, y->text))
+			return false;
+	}
+}
+
 static bool answer_the_same(const struct Rules *a, const struct Rules *b)
 {
 	const struct Refused *x = a->refused.data, *y = b->refused.data;
@@ -205,7 +259,8 @@ static bool answer_the_same(const struct Rules *a, const struct Rules *b)
 	for (size_t i = 0; i < a->refused.n; i++)
 		if (x[i].by != y[i].by || !streq(x[i].glob, y[i].glob))
 			return false;
-	return a->refused.n == 0 || is_same_file(&a->aliases, &b->aliases);
+	return a->refused.n == 0 || (is_same_file(&a->aliases, &b->aliases) &&
+				     have_the_same_aliases(&a->config, &b->config));
 }
 
 int module_refusals_reread(struct ModuleRefusals *refusals)
@@ -214,6 +269,8 @@ int module_refusals_reread(struct ModuleRefusals *refusals)
 	int r = modprobe_config_read(refusals->root, NULL, &rules.config);
 	bool is_new;
 
+	if (r == 0)
+		r = modprobe_config_read_cmdline(refusals->root, &rules.config);
 	if (r == 0)
 		r = find_refused(refusals, &rules);
 	if (r < 0) {
@@ -238,6 +295,24 @@ static const char *find_glob(const struct Rules *rules, const char *modalias)
 	return NULL;
 }
 
+/* Where an alias of modprobe.d fits, libkmod looks no further (kmod_module_new_from_lookup()).
+ * Returns 1 where one names a module that is not refused, 0 where all are, -ENOENT where none fits.
+ */
+static int alias_knows(const struct ModprobeConfig *config, const char *modalias)
+{
+	const struct ModprobeLine *line;
+	int answer = -ENOENT;
+
+	for (size_t i = 0; (line = next_alias_line(config, &i));) {
+		if (!glob_match(line->name, modalias))
+			continue;
+		if (!alias_refusal(config, line))
+			return 1;
+		answer = 0;
+	}
+	return answer;
+}
+
 /* Whether another module knows @modalias, which is not refused. Where that cannot be read, none is
  * taken for granted. */
 static bool another_knows(const struct ModuleRefusals *refusals, const char *modalias)
@@ -245,7 +320,10 @@ static bool another_knows(const struct ModuleRefusals *refusals, const char *mod
 	_cleanup_free_ char *text = NULL;
 	char *pos, *glob, *module;
 	size_t bus = strcspn(modalias, ":") + 1;
+	int r = alias_knows(&refusals->rules.config, modalias);
 
+	if (r >= 0)
+		return r;
 	if (read_aliases(refusals->aliases, NULL, &text) < 0)
 		return false;
 	pos = text;

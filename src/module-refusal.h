@@ -4,8 +4,9 @@
 #include "device.h"
 
 /* What the machine's own modprobe.d(5) has to say of devices: where it refuses every module of the
- * running kernel that knows a device, by `blacklist` or by an `install` that loads nothing, whoever
- * wrote it wants the device to have no driver. What is built in is no module. */
+ * running kernel that knows a device, by `blacklist`, by an `install` that loads nothing or by
+ * `alias GLOB off`, or the kernel's command line does by modprobe.blacklist=, whoever wrote it
+ * wants the device to have no driver. What is built in is no module. */
 struct ModuleRefusals;
 
 /* Reads it, of the system at @root, NULL for this one; the modules are always those of the running

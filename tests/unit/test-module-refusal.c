@@ -118,6 +118,55 @@ static void test_what_tdx_auth_rendered_refuses_no_device(void **state)
 	expect(NIC, 0);
 }
 
+static void test_an_alias_to_off_takes_the_place_of_all_modules(void **state)
+{
+	modprobe("alias pci:v00008086d000010D3* off\n");
+	expect(NIC, 1);
+	expect("pci:v00001B36d00000010sv0sd0bc01sc08i02", 0);
+	/* another of modprobe.d's own stands beside it */
+	modprobe("alias pci:v00008086d* generic-nic\nalias pci:v00008086d000010D3* off\n");
+	expect(NIC, 0);
+	modprobe("alias pci:v00008086d* generic-nic\nalias pci:v00008086d000010D3* off\n"
+		 "blacklist generic-nic\n");
+	expect(NIC, 3);
+	/* and takes the place of those that are not refused */
+	modprobe("alias pci:v00008086d000010D3* vfio-pci\nblacklist vfio_pci\n");
+	expect(NIC, 2);
+	modprobe("alias pci:v00008086d000010D3* vfio-pci\nblacklist e1000e\n"
+		 "blacklist generic_nic\n");
+	expect(NIC, 0);
+	/* the names of modules are no modaliases */
+	modprobe("alias e1000e off\nalias generic_nic off\nalias off\nalias\n");
+	expect(NIC, 0);
+	modprobe("alias * off\n");
+	assert_true(module_refusals_need_interfaces(refusals));
+}
+
+static void test_a_change_of_an_alias_is_one_of_answers(void **state)
+{
+	modprobe("alias pci:v00008086d* other\nblacklist e1000e\nblacklist generic_nic\n");
+	assert_int_equal(module_refusals_reread(refusals), 0);
+	tree_put("/etc/modprobe.d/own.conf", "alias pci:v00008087d* other\nblacklist e1000e\n"
+					     "blacklist generic_nic\n");
+	assert_int_equal(module_refusals_reread(refusals), 1);
+	expect(NIC, 2);
+}
+
+static void test_the_kernels_command_line_refuses_too(void **state)
+{
+	struct Device device = {.bus = BUS_PCI,
+				.modalias = (char *)"pci:v00001B36d00000010sv0sd0bc01sc08i02"};
+
+	tree_put("/proc/cmdline",
+		 "quiet x=\"a modprobe.blacklist=e1000e b\" "
+		 "\"modprobe.blacklist=,some-device,nvme\" nomodprobe.blacklist=x\n");
+	modprobe("");
+	assert_string_equal(module_refusals_find(refusals, &device), "/proc/cmdline:1");
+	expect(NIC, 0);
+	device.modalias = (char *)"platform:some-device";
+	assert_string_equal(module_refusals_find(refusals, &device), "/proc/cmdline:1");
+}
+
 static void test_without_modules_nothing_is_refused(void **state)
 {
 	put_aliases("");
@@ -199,6 +248,9 @@ int main(void)
 		TEST(test_dashes_in_modaliases_are_underscores),
 		TEST(test_a_usb_device_is_refused_where_none_of_its_interfaces_has_another),
 		TEST(test_what_tdx_auth_rendered_refuses_no_device),
+		TEST(test_an_alias_to_off_takes_the_place_of_all_modules),
+		TEST(test_a_change_of_an_alias_is_one_of_answers),
+		TEST(test_the_kernels_command_line_refuses_too),
 		TEST(test_without_modules_nothing_is_refused),
 		TEST(test_places_outlive_what_was_read),
 		TEST(test_what_changes_no_answer_is_no_change),

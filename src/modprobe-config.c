@@ -359,21 +359,35 @@ static int add_blacklisted(struct ModprobeConfig *config, const struct ModprobeL
 	return r;
 }
 
+/* The daemon's own unit hides all of /proc but processes, and hands it on. */
+static FILE *open_cmdline(const char *root, const char *name)
+{
+	const char *credentials = isempty(root) ? secure_getenv("CREDENTIALS_DIRECTORY") : NULL;
+	_cleanup_free_ char *path = NULL;
+	FILE *file = NULL;
+
+	if (credentials && asprintf(&path, "%s/" CREDENTIAL_CMDLINE, credentials) >= 0)
+		file = fopen(path, "re");
+	if (file)
+		return file;
+	free(path);
+	if (asprintf(&path, "%s%s", root ? root : "", name) < 0) {
+		path = NULL;
+		return NULL;
+	}
+	return fopen(path, "re");
+}
+
 int modprobe_config_read_cmdline(const char *root, struct ModprobeConfig *config)
 {
 	static const char name[] = "/proc/cmdline";
 	struct ModprobeLine like = {.command = MODPROBE_BLACKLIST, .line = 1};
-	_cleanup_free_ char *path = NULL, *text = NULL, *file_name = NULL;
-	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_free_ char *text = NULL, *file_name = NULL;
+	_cleanup_fclose_ FILE *file = open_cmdline(root, name);
 	char *pos, *word;
 	size_t size = 0;
 	int r = 0;
 
-	if (asprintf(&path, "%s%s", root ? root : "", name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	file = fopen(path, "re");
 	if (!file || getline(&text, &size, file) <= 0)
 		return 0;
 	file_name = strdup(name);

@@ -65,6 +65,8 @@
 #define INITRD_RELEASE "/etc/initrd-release"  /* os-release(5) */
 #define INITRD_MARK "/etc/tdx-auth/in-initrd" /* conf/initrd-files.sh */
 
+#define CREDENTIAL_CMDLINE "cmdline" /* the kernel's command line: conf/tdx-authd.service.in */
+
 #define RUNTIME_DIR "/run/tdx-auth"
 #define SELF_TEST_FILE "self-test"
 #define MARK_STARTED "started"

@@ -120,8 +120,8 @@ static void test_an_audit_loads_what_it_would_deny_as_it_was_asked_for(void **st
 static void test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on(void **state)
 {
 	struct vm *vm = vm_up(state, .kernel = "patched", .init = VM_INIT_SYSTEMD,
-			      .cmdline = "dev_auth=enforce");
-	_cleanup_free_ char *device = NULL;
+			      .cmdline = "dev_auth=enforce modprobe.blacklist=e1000");
+	_cleanup_free_ char *device = NULL, *old = NULL;
 
 	vm_expect_soon(vm, "[ \"$(systemctl is-active tdx-authd)\" = active ]");
 	vm_expect(vm, 0,
@@ -130,6 +130,10 @@ static void test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on(void
 		  ">/etc/tdx-auth/policy.d/50-owner.yaml && systemctl reload tdx-authd");
 	device = vm_plug_pci(vm, NIC_DEVICE, NIC);
 	vm_expect_soon(vm, "[ -e %s/net/* ]", device);
+	old = vm_plug_pci(vm, "e1000,id=old1,bus=rp2,romfile=", "8086:100e");
+	vm_expect_soon(vm, "journalctl -u tdx-authd | grep -q '%s.*/proc/cmdline:1'",
+		       strrchr(old, '/') + 1);
+	vm_expect_output(vm, "0", "cat %s/authorized", old);
 	vm_expect(vm, 0,
 		  "n=$(basename %s/net/*) && busybox ip addr add 192.0.2.1/24 dev $n && "
 		  "busybox ip link set $n up && busybox ip route add default via 192.0.2.2",

@@ -62,44 +62,49 @@ void first_drivers_add(struct FirstDrivers *drivers, const struct Device *device
 
 static int compare_drivers(const void *a, const void *b)
 {
-	const struct FirstDriver *x = *(const struct FirstDriver *const *)a,
-				 *y = *(const struct FirstDriver *const *)b;
+	const struct FirstDriver *x = a, *y = b;
 
 	return x->bus == y->bus ? strcmp(x->driver, y->driver) : (int)x->bus - (int)y->bus;
 }
 
-/* Ordered so that those with one driver stand together; NULL when out of memory. */
-static const struct FirstDriver **by_driver(const struct FirstDrivers *drivers)
+/* How many of the @n at @first, one at least, have the driver of the first. */
+static size_t count_alike(const struct FirstDriver *first, size_t n)
 {
-	const struct FirstDriver **sorted = calloc(drivers->list.n + 1, sizeof(*sorted));
+	size_t i = 1;
 
-	if (!sorted)
-		return NULL;
-	for (size_t i = 0; i < drivers->list.n; i++)
-		sorted[i] = at(drivers, i);
-	qsort(sorted, drivers->list.n, sizeof(*sorted), compare_drivers);
-	return sorted;
+	while (i < n && compare_drivers(first, first + i) == 0)
+		i++;
+	return i;
+}
+
+/* @sorted: so that those with one driver stand together. */
+static void write_text(FILE *file, const struct FirstDriver *sorted, size_t n)
+{
+	size_t alike;
+
+	for (size_t i = 0; i < n; i += alike) {
+		alike = count_alike(sorted + i, n - i);
+		(void)fprintf(file, "%s%s (%s", i ? ", " : "", sorted[i].driver,
+			      bus_to_string(sorted[i].bus));
+		if (alike > 1)
+			(void)fprintf(file, ", %zu devices", alike);
+		(void)fputc(')', file);
+	}
 }
 
 char *first_drivers_text(const struct FirstDrivers *drivers)
 {
-	_cleanup_free_ const struct FirstDriver **sorted = by_driver(drivers);
+	size_t size, n = drivers->list.n;
+	_cleanup_free_ struct FirstDriver *sorted = calloc(n + 1, sizeof(*sorted));
 	_cleanup_free_ char *text = NULL;
-	size_t size, n;
 	FILE *file = sorted ? open_memstream(&text, &size) : NULL;
 
 	if (!file)
 		return NULL;
-	for (size_t i = 0; i < drivers->list.n; i += n) {
-		n = 1;
-		while (sorted[i + n] && compare_drivers(&sorted[i], &sorted[i + n]) == 0)
-			n++;
-		(void)fprintf(file, "%s%s (%s", i ? ", " : "", sorted[i]->driver,
-			      bus_to_string(sorted[i]->bus));
-		if (n > 1)
-			(void)fprintf(file, ", %zu devices", n);
-		(void)fputc(')', file);
-	}
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = *at(drivers, i);
+	qsort(sorted, n, sizeof(*sorted), compare_drivers);
+	write_text(file, sorted, n);
 	return fclose(file) == 0 ? TAKE_PTR(text) : NULL;
 }
 

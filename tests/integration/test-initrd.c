@@ -53,8 +53,8 @@ static char *kernel_log(struct Testbed *bed)
 static void test_apply_in_an_initrd_leaves_word_of_what_it_went_by(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n"),
-			    *bare = umockdev_testbed_add_device(bed->umockdev, "pci", NIC, NULL,
+	_cleanup_free_ char *keyboard = testbed_add_usb(bed, "1-1", "Keyboard\n");
+	_cleanup_free_ char *bare = umockdev_testbed_add_device(bed->umockdev, "pci", NIC, NULL,
 								"vendor", "0x8086\n", NULL, NULL);
 	_cleanup_free_ char *attr = NULL, *noted = NULL, *log = NULL, *err = NULL;
 
@@ -151,8 +151,7 @@ static void test_drivers_of_before_the_first_decision_are_noted_once(void **stat
 	struct Testbed *bed = *state;
 	_cleanup_free_ char *device = umockdev_testbed_add_device(bed->umockdev, "platform", "a b",
 								  NULL, "x", "y", NULL, NULL);
-	_cleanup_free_ char *link = NULL, *noted = NULL, *again = NULL, *status = NULL,
-			    *later = NULL;
+	_cleanup_free_ char *link = NULL, *noted = NULL, *again = NULL, *status = NULL;
 
 	testbed_add_file(bed, "/dev/kmsg", "");
 	assert_true(asprintf(&link, "%s/driver", device) > 0);
@@ -163,7 +162,7 @@ static void test_drivers_of_before_the_first_decision_are_noted_once(void **stat
 	(void)run(&status, NULL, "status");
 	expect_in(status, "Before any decision:  evil\\x1b (platform)\n");
 	/* which later ones change nothing of */
-	later = testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", "1");
+	free(testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", "1"));
 	assert_int_equal(run(NULL, NULL, "apply", "--initrd"), EXIT_DONE);
 	again = read_runtime(bed, FIRST_DRIVERS_FILE);
 	assert_string_equal(again, noted);
@@ -172,8 +171,8 @@ static void test_drivers_of_before_the_first_decision_are_noted_once(void **stat
 static void test_where_the_kernel_decides_itself_no_driver_is_noted(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *keyboard = testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", "1"),
-			    *noted = NULL;
+	_cleanup_free_ char *keyboard = testbed_add_usb_in_use(bed, "1-1", "Keyboard\n", "1");
+	_cleanup_free_ char *noted = NULL;
 
 	testbed_add_file(bed, "/dev/kmsg", "");
 	testbed_mode(bed, "enforce");
@@ -210,8 +209,8 @@ static void test_a_damaged_list_of_drivers_is_refused(void **state)
 static void test_a_refused_device_is_listed_with_a_rule_that_allows_it(void **state)
 {
 	struct Testbed *bed = *state;
-	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3),
-			    *disk = testbed_add_pci(bed, DISK, 0x1b36, 0x0010);
+	_cleanup_free_ char *nic = testbed_add_pci(bed, NIC, 0x8086, 0x10d3);
+	_cleanup_free_ char *disk = testbed_add_pci(bed, DISK, 0x1b36, 0x0010);
 	_cleanup_free_ char *text = NULL, *json = NULL, *policy = NULL, *list = NULL;
 	struct json_object *root, *first;
 

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "manager.h"
 #include "names.h"
+#include "phase.h"
 #include "policy-start.h"
 #include "state-find.h"
 #include "state.h"
@@ -51,6 +52,14 @@ static bool is_ours_to_decide(void)
 	return config_load(NULL, &config) >= 0 && config.rules_only;
 }
 
+/* Whether a daemon is meant to run, also while it is not there: it starts, or starts again. */
+static bool is_guarded(void)
+{
+	_cleanup_free_ char *path = runtime_path(MARK_GUARDED);
+
+	return !path || access(path, F_OK) == 0;
+}
+
 /* Over all devices: rules count them, and one may wait for another. @question is NULL where a
  * driver came. Returns -EAGAIN where somebody else decides. */
 static int decide(const struct Question *question)
@@ -87,12 +96,12 @@ static int answer(const struct Question *question)
 		r = print_found(question);
 		if (r != -ENOENT)
 			return r;
-		if (!state_is_kept()) {
-			if (!is_ours_to_decide())
-				return udev_print_verdict("none", "no daemon runs");
+		if (!state_is_kept() && is_ours_to_decide()) {
 			r = decide(question);
 			if (r != -EAGAIN)
 				return r;
+		} else if (!state_is_kept() && !is_guarded()) {
+			return udev_print_verdict("none", "no daemon runs");
 		}
 		(void)usleep(PAUSE_USEC);
 	} while (now_usec() < until);

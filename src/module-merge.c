@@ -263,8 +263,7 @@ static const char *denied_need(const struct Merge *merge, const struct KernelMod
 	for (size_t i = 0; module && i < module->n_needs; i++) {
 		const struct Module *need = &kernel->list.modules[module->needs[i]];
 
-		if (!need->is_builtin && module_is_driver(need) &&
-		    !is_allowed(merge, need->name))
+		if (!need->is_builtin && module_is_driver(need) && !is_allowed(merge, need->name))
 			return need->name;
 	}
 	return NULL;

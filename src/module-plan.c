@@ -50,7 +50,8 @@ static void tell_unreadable(const struct Options *options, const char *version, 
 	_cleanup_free_ char *safe = version ? escape_text(version) : NULL;
 
 	if (version && error == -ENODATA)
-		log_error("the kernel %s has no modules.dep or modules.alias: run depmod", safe ? safe : "?");
+		log_error("the kernel %s has no modules.dep or modules.alias: run depmod",
+			  safe ? safe : "?");
 	else if (version)
 		log_error("cannot read the modules of the kernel %s: %s", safe ? safe : "?",
 			  strerror(-error));

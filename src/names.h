@@ -72,6 +72,7 @@
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
 #define MARK_SEALED "sealed"
+#define MARK_GUARDED "guarded" /* a daemon is meant to run: conf/tdx-authd.socket */
 #define STATE_FILE "state"
 #define METRICS_FILE "metrics.prom"
 #define INITRD_POLICY_FILE "initrd-policy" /* what "apply --initrd" went by */

@@ -61,7 +61,10 @@ static void judge_kernel(struct KernelModules *kernel, const char *version, cons
 					  .n_devices = device ? 1 : 0,
 					  .resolve = resolve,
 					  .userdata = kernel};
+	char path[64];
 
+	(void)snprintf(path, sizeof(path), "/lib/modules/%s/modules.alias", version);
+	tree_put(path, "");
 	assert_int_equal(module_list_read(tree_root, version, &kernel->list), 0);
 	assert_int_equal(modprobe_config_parse(&kernel->config, "modules.softdep", softdeps,
 					       strlen(softdeps)),

@@ -123,6 +123,19 @@ static void test_no_verdict_no_module(void **state)
 	expect_module(vm, "e1000e", false);
 }
 
+/* It starts again, or is meant to: the host may have plugged the device because it does. */
+static void test_while_the_daemon_is_away_no_module_is_loaded(void **state)
+{
+	struct vm *vm = up(state, &stock);
+	_cleanup_free_ char *old = NULL;
+
+	vm_expect(vm, 0,
+		  "cd /usr/lib/tdx-auth && mv tdx-authd away && systemctl kill -s KILL tdx-authd");
+	old = vm_plug_pci(vm, DENIED, "8086:100e");
+	expect_property(vm, old, "TDX_AUTH_VERDICT", "unknown");
+	expect_module(vm, "e1000", false);
+}
+
 /* Who stopped the daemon, and did not ask for the rules to decide, has no device refused. */
 static void test_without_daemon_and_mode_nothing_is_decided(void **state)
 {
@@ -166,6 +179,7 @@ int main(void)
 		vm_test(test_modules_load_for_authorized_devices_alone),
 		vm_test(test_modules_load_for_authorized_devices_alone_on_a_stock_kernel),
 		vm_test(test_no_verdict_no_module),
+		vm_test(test_while_the_daemon_is_away_no_module_is_loaded),
 		vm_test(test_without_daemon_and_mode_nothing_is_decided),
 		vm_test(test_the_rules_alone_decide),
 		vm_test(test_the_rules_alone_decide_on_a_stock_kernel),

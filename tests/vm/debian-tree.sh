@@ -48,7 +48,7 @@ set_up() {
 make_container() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         ! qemu-img create -q -f luks --object "secret,id=key,file=$tree$key" \
-            -o key-secret=key,iter-time=100 "$guest/rootfs.ext4" "$1" || return 0
+            -o key-secret=key,iter-time=10 "$guest/rootfs.ext4" "$1" || return 0
     done
     return 1
 }

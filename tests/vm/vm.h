@@ -52,7 +52,7 @@ struct vm_options {
 };
 
 #define VM_BOOT_MS 120000U
-#define VM_BOOT_OWN_MS 300000U
+#define VM_BOOT_OWN_MS 600000U
 #define VM_COMMAND_MS 120000U
 
 /* Empty slots for hot plug: buses rp1 to rp8. Block backends for disks: null1 to null4. */

@@ -182,6 +182,8 @@ static int set_verdict(struct ModuleVerdict *verdict, enum ModuleReason reason, 
 
 static int copy_verdict(struct ModuleVerdict *to, const struct ModuleVerdict *from)
 {
+	if (!from)
+		return 0; /* denied, as nothing is said */
 	to->reason = from->reason;
 	to->why = from->why ? strdup(from->why) : NULL;
 	return from->why && !to->why ? -ENOMEM : 0;

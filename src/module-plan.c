@@ -329,7 +329,7 @@ static int write_softdep(FILE *file, const struct ModulePlan *plan, const char *
 		const struct ModprobeLine *line = softdep_of(kernel_at(plan, i), name);
 
 		if (line && *line->text)
-			r = vector_add(&lines, &line, sizeof(line));
+			r = vector_add(&lines, &line, sizeof(void *));
 	}
 	if (r < 0 || lines.n == 0)
 		return r;

@@ -250,6 +250,15 @@ char *rule_modalias(const struct Rule *rule, bool by_class)
 	return n < 0 ? NULL : text;
 }
 
+/* Whether a device is there that tells what the rule's devices need. */
+static bool has_device(const struct Judge *judge, const struct Rule *rule)
+{
+	for (size_t i = 0; i < judge->question->n_devices; i++)
+		if (judge->question->decisions[i].rule == rule)
+			return true;
+	return false;
+}
+
 /* The driver may be in a module that is called otherwise, where it goes by what the rule does not
  * tell. */
 static void note_unknown(struct Judge *judge, const struct Rule *rule, const char *name,
@@ -283,17 +292,17 @@ static void judge_rule(struct Judge *judge, const struct Rule *rule)
 	if (rule->action != ACTION_ALLOW)
 		return;
 	if (!rule->driver && !modalias) {
-		if (judge->question->n_devices == 0)
+		if (!has_device(judge, rule))
 			note(judge,
 			     "%s names no driver: which modules its devices need is not "
-			     "known without the devices",
+			     "known without one of them",
 			     name);
 		return;
 	}
 	if (!give_driver(judge, rule->driver, modalias, MODULE_RULE, name) && rule->driver)
 		note(judge, "%s: no module has the name of the driver %s, nor knows its ids", name,
 		     rule->driver);
-	else if (rule->driver && judge->question->n_devices == 0)
+	else if (rule->driver && !has_device(judge, rule))
 		note_unknown(judge, rule, name, modalias);
 }
 

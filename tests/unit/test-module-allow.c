@@ -251,6 +251,30 @@ static void test_devices_allow_their_driver_and_name_why_they_are_denied(void **
 	       "fits pci:0000:00:03.0, not hardened and left to the kernel by default");
 }
 
+static void test_a_rule_whose_devices_are_not_there_is_noted_beside_others(void **state)
+{
+	char nic[] = "pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00";
+	char path[] = "/sys/devices/pci0000:00/0000:00:03.0", name[] = "0000:00:03.0";
+	struct Device device = {.bus = BUS_PCI,
+				.modalias = nic,
+				.syspath = path,
+				.sysname = name,
+				.have_ids = 3,
+				.ids = {0x8086, 0x10d3}};
+
+	assert_int_equal(judge_with(V "rules:\n- { action: allow, driver: nvme, match: { pci: { "
+				      "vendor: 0x1, device: 0x1 } } }\n",
+				    "", &device),
+			 0);
+	assert_int_equal(kernel.notes.n, 1);
+	assert_non_null(strstr(string_at(&kernel.notes, 0), "nvme does not know the ids"));
+	assert_int_equal(judge_with(V "rules:\n- { action: allow, driver: nvme, match: { pci: { "
+				      "vendor: 0x8086, device: 0x10d3 } } }\n",
+				    "", &device),
+			 0);
+	assert_int_equal(kernel.notes.n, 0);
+}
+
 static void test_usb_devices_allow_what_their_interfaces_need(void **state)
 {
 	char stick[] = "usb:v0001p0002d0000dc00dsc00dp00";
@@ -313,6 +337,7 @@ static void test_what_is_behind_an_allowed_device_has_its_plain_driver(void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_rule_whose_devices_are_not_there_is_noted_beside_others),
 		TEST(test_what_is_behind_an_allowed_device_has_its_plain_driver),
 		TEST(test_what_is_no_driver_is_allowed_unless_strict),
 		TEST(test_the_policys_list_allows_with_its_place),

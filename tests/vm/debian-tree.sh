@@ -35,12 +35,15 @@ set_up() {
     [ ! -d "$tree/etc/initramfs-tools" ] || echo RESUME=none >"$tree/etc/initramfs-tools/conf.d/resume"
     # Nothing is new to it when it boots for the first time.
     touch -r "$tree/usr" "$tree/etc/.updated" "$tree/var/.updated"
-    chroot "$tree" systemctl enable tdx-authd.service tdx-authd.socket
+    [ ! -e "$tree/usr/lib/systemd/system/tdx-authd.service" ] ||
+        chroot "$tree" systemctl enable tdx-authd.service tdx-authd.socket
     chroot "$tree" systemctl add-wants sysinit.target lab-agent.service
     # A test starts them.
     for unit in apparmor.service auditd.service audit-rules.service; do
         [ ! -e "$tree/usr/lib/systemd/system/$unit" ] || chroot "$tree" systemctl disable "$unit"
     done
+    # What a bench has to do to it.
+    [ ! -x "$tree/usr/lib/tdx-lab/prepare" ] || chroot "$tree" /usr/lib/tdx-lab/prepare
 }
 
 # make_container SIZE: qemu-img(1) needs no device mapper. How long the key takes it measures in CPU time,

@@ -199,8 +199,9 @@ static int add_disk_and_network(const struct machine *m, struct arguments *a)
 		if (r < 0)
 			return r;
 	}
-	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=on",
-			 m->options->disk ? m->options->disk : path);
+	arguments_option(a, "-drive", "file=%s,format=raw,if=none,id=root,snapshot=%s",
+			 m->options->disk ? m->options->disk : path,
+			 m->options->keeps ? "off" : "on");
 	arguments_option(a, "-device", "virtio-blk-%s,id=rootdisk,drive=root", transport(m));
 	if (m->options->microvm)
 		return 0;

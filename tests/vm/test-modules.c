@@ -155,6 +155,28 @@ static void test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on(void
 	vm_expect_soon(vm, "[ \"$(cat %s/authorized)\" = 1 ]", device);
 }
 
+static void test_who_authorizes_a_device_does_not_allow_its_module(void **state)
+{
+	struct vm *vm = vm_up(state, .kernel = "patched", .init = VM_INIT_SYSTEMD,
+			      .cmdline = "dev_auth=enforce");
+	_cleanup_free_ char *device = NULL;
+
+	vm_expect_soon(vm, "[ \"$(systemctl is-active tdx-authd)\" = active ]");
+	vm_expect(vm, 0, "mkdir -p /etc/tdx-auth/policy.d");
+	render(vm, "mode: enforce", "");
+	device = vm_plug_pci(vm, NIC_DEVICE, NIC);
+	vm_expect(vm, 0, "udevadm settle");
+	/* nobody asked for it while the device was refused */
+	vm_expect(vm, 1, RECORD("e1000e", "."));
+	vm_expect(vm, 0, "tdx-authctl authorize pci:$(basename %s)", device);
+	vm_expect_output(vm, "1", "cat %s/authorized", device);
+	vm_expect_soon(vm, RECORD("e1000e", "by .*udev.* is denied"));
+	vm_expect(vm, 1, LOADED("e1000e"));
+	render(vm, "mode: enforce, allow: [e1000e]", "");
+	vm_expect(vm, 0, "udevadm trigger -c change %s", device);
+	vm_expect_soon(vm, "[ -e %s/driver ]", device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +186,7 @@ int main(void)
 		vm_test(test_allowed_modules_keep_options_and_soft_dependencies),
 		vm_test(test_an_audit_loads_what_it_would_deny_as_it_was_asked_for),
 		vm_test(test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on),
+		vm_test(test_who_authorizes_a_device_does_not_allow_its_module),
 	};
 
 	return RUN_TESTS("modules", tests);

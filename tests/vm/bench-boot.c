@@ -43,8 +43,8 @@ static const struct {
 };
 
 struct Boot {
-	double busy, all; /* seconds */
-	double modules;	  /* that are loaded at its end */
+	double busy;	/* seconds */
+	double modules; /* that are loaded at its end */
 };
 
 static int read_boot(struct vm *vm, struct Boot *ret)
@@ -60,7 +60,7 @@ static int read_boot(struct vm *vm, struct Boot *ret)
 		return r < 0 ? r : -EREMOTEIO;
 	if (sscanf(text, "%lf %lf %*f cpu %*f %*f %*f %lf %lf", &modules, &up, &idle, &iowait) != 4)
 		return -EBADMSG;
-	*ret = (struct Boot){.busy = up - (idle + iowait) / 100, .all = up, .modules = modules};
+	*ret = (struct Boot){.busy = up - (idle + iowait) / 100, .modules = modules};
 	return 0;
 }
 
@@ -111,18 +111,16 @@ static void print_results(struct Boot boots[][RUNS_MAX], unsigned long runs)
 {
 	double base = 0;
 
-	printf("%-22s %8s %8s %9s %8s %8s\n", "BOOT", "BUSY s", "OF FIRST", "SPREAD", "ALL s",
-	       "MODULES");
+	printf("%-22s %8s %8s %9s %8s\n", "BOOT", "BUSY s", "OF FIRST", "SPREAD", "MODULES");
 	for (size_t who = 0; who < _CONTENDER_MAX; who++) {
 		struct Summary busy = summarize(boots[who], runs, offsetof(struct Boot, busy));
-		struct Summary all = summarize(boots[who], runs, offsetof(struct Boot, all));
 		struct Summary modules =
 			summarize(boots[who], runs, offsetof(struct Boot, modules));
 
 		if (who == PLAIN)
 			base = busy.median;
-		printf("%-22s %8.2f %8.3f %7.2f %% %8.2f %8.0f", contenders[who].name, busy.median,
-		       busy.median / base, 100 * (busy.max - busy.min) / busy.median, all.median,
+		printf("%-22s %8.2f %8.3f %7.2f %% %8.0f", contenders[who].name, busy.median,
+		       busy.median / base, 100 * (busy.max - busy.min) / busy.median,
 		       modules.median);
 		if (who != PLAIN)
 			printf("  limit %.2f: %s", LIMIT,
@@ -148,8 +146,8 @@ int main(int argc, char **argv)
 		for (size_t who = 0; who < _CONTENDER_MAX; who++) {
 			if (run(who, &boots[who][i]) < 0)
 				return EXIT_FAILURE;
-			fprintf(stderr, "bench: %lu of %lu: %s: %.2f s busy of %.2f s\n", i + 1,
-				runs, contenders[who].name, boots[who][i].busy, boots[who][i].all);
+			fprintf(stderr, "bench: %lu of %lu: %s: %.2f s busy\n", i + 1, runs,
+				contenders[who].name, boots[who][i].busy);
 		}
 	print_results(boots, runs);
 	return EXIT_SUCCESS;

@@ -4,9 +4,9 @@
 #
 #   debian-image.sh DESTDIR AGENT GUEST...   prints the directory of each, one a line
 #
-# Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut. A directory
-# holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (of Debian 13 in a container of LUKS),
-# cmdline (what the kernel has to be told to find its root) and release; it never changes once it is there. All
+# Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut, and each
+# with -luks behind it. A directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with
+# -luks in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release; it never changes once it is there. All
 # of it is in the cache.
 set -eu
 
@@ -37,18 +37,18 @@ suite_of() {
 
 # What makes its initrd; the packages of the two cannot be installed together.
 generator_of() {
-    case $1 in
+    case ${1%-luks} in
     debian12 | debian13) echo initramfs-tools cryptsetup-initramfs ;;
     debian12-dracut) echo dracut cryptsetup ;;
     debian13-dracut) echo dracut cryptsetup systemd-cryptsetup ;;
-    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut" ;;
+    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks" ;;
     esac
 }
 
 # What confines and what records, in the guests that test-debian.c looks at with them. debian-tree.sh
 # keeps both from starting: to other tests it is as if they were not there.
 guards_of() {
-    case $1 in
+    case ${1%-luks} in
     debian12 | debian13) echo apparmor auditd ;;
     esac
 }
@@ -60,13 +60,13 @@ packages_of() {
 # Both ways of a root disk, and each initrd has both.
 way_of() {
     case $1 in
-    debian13*) echo luks ;;
+    *-luks) echo luks ;;
     *) echo plain ;;
     esac
 }
 
 base_of() {
-    printf '%s/base-%s-%s.tar.zst\n' "$guests" "$1" "$(printf '%s %s' "$recipe" "$(packages_of "$1")" | hash_text)"
+    printf '%s/base-%s-%s.tar.zst\n' "$guests" "${1%-luks}" "$(printf '%s %s' "$recipe" "$(packages_of "$1")" | hash_text)"
 }
 
 make_base() {

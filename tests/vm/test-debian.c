@@ -2,7 +2,8 @@
 
 /* Debian as Debian ships it, with tdx-auth installed and nothing configured: its own kernel, which
  * has no device authorization, the initrd that its own tools made, by our hooks as well, and all of
- * its units; the root of Debian 13 is encrypted. test-backends.c has more to say of Debian 12. */
+ * its units; in the long form with an encrypted root, too. test-backends.c has more to say of
+ * Debian 12. */
 
 #include "vmtest.h"
 
@@ -135,13 +136,25 @@ static void test_debian_12_with_dracut_boots_and_is_guarded(void **state)
 
 static void test_debian_13_boots_and_is_guarded(void **state)
 {
-	expect_guest(state, &(struct guest){"debian13", "13", "6.12.*+deb13-amd64", false, LUKS});
+	expect_guest(state, &(struct guest){"debian13", "13", "6.12.*+deb13-amd64", false, PLAIN});
 }
 
 static void test_debian_13_with_dracut_boots_and_is_guarded(void **state)
 {
 	expect_guest(state,
-		     &(struct guest){"debian13-dracut", "13", "6.12.*+deb13-amd64", true, LUKS});
+		     &(struct guest){"debian13-dracut", "13", "6.12.*+deb13-amd64", true, PLAIN});
+}
+
+static void test_debian_13_with_an_encrypted_root_boots_and_is_guarded(void **state)
+{
+	expect_guest(state,
+		     &(struct guest){"debian13-luks", "13", "6.12.*+deb13-amd64", false, LUKS});
+}
+
+static void test_debian_13_with_dracut_and_an_encrypted_root_boots_and_is_guarded(void **state)
+{
+	expect_guest(state, &(struct guest){"debian13-dracut-luks", "13", "6.12.*+deb13-amd64",
+					    true, LUKS});
 }
 
 int main(void)
@@ -152,6 +165,8 @@ int main(void)
 			vm_test(test_debian_12_with_dracut_boots_and_is_guarded),
 			vm_test(test_debian_13_boots_and_is_guarded),
 			vm_test(test_debian_13_with_dracut_boots_and_is_guarded),
+			vm_test(test_debian_13_with_an_encrypted_root_boots_and_is_guarded),
+			vm_test(test_debian_13_with_dracut_and_an_encrypted_root_boots_and_is_guarded),
 		},
 				sample[] = {
 					vm_test(test_debian_13_boots_and_is_guarded),

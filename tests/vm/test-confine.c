@@ -168,6 +168,8 @@ static void expect_decisions_by_hand(struct vm *vm, const char *stranger)
 		vm, "busctl call " MANAGER " GetDevice s pci:$(basename %s) | cut -d'\"' -f2",
 		stranger);
 
+	/* else udev loads it afterwards */
+	vm_expect(vm, 0, "modprobe e1000");
 	vm_expect_output(vm, "s \"e1000\"",
 			 "busctl call org.tdxauth1 %s org.tdxauth1.Device Authorize 'a{sv}' 1 "
 			 "driver s e1000",
@@ -250,6 +252,7 @@ static void test_the_profile_refuses_what_the_daemon_has_no_use_for(void **state
 	struct vm *vm = up();
 
 	(void)state;
+	vm_expect(vm, 0, "modprobe usbcore");
 	vm_expect(vm, 0, CONFINED, "echo x > /run/tdx-auth/x && echo x > " OWNER ".new");
 	for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
 		vm_expect(vm, 0,

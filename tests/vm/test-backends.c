@@ -107,8 +107,8 @@ static void expect_allowed_pci(struct vm *vm, const struct kernel *kernel)
 	expect_bindings(vm, nic, "1");
 }
 
-/* udev loads the driver for the first one on the one kernel, and it probes the second before
- * anybody hears of it: that is what is promised there, and no more. */
+/* No module is loaded for the first one. A driver that is loaded may probe the second before
+ * anybody hears of it on the one kernel, where only what it is left with is promised. */
 static void expect_denied_pci(struct vm *vm, const struct kernel *kernel)
 {
 	_cleanup_free_ char *first = NULL, *second = NULL;
@@ -119,7 +119,8 @@ static void expect_denied_pci(struct vm *vm, const struct kernel *kernel)
 	vm_expect(vm, 0, "modprobe -a e1000 nvme");
 	second = vm_plug_pci(vm, "e1000,id=old2,bus=rp2,romfile=", "8086:100e");
 	expect_refused(vm, kernel, second);
-	vm_expect(vm, kernel->is_stock ? 0 : 1, "dmesg | grep '^.*e1000 .*: (PCI'");
+	if (!kernel->is_stock)
+		vm_expect(vm, 1, "dmesg | grep '^.*e1000 .*: (PCI'");
 }
 
 /* No rule names it, and no list. */

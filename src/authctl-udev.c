@@ -90,10 +90,11 @@ static int decide(const struct Question *question)
 static int answer(const struct Question *question)
 {
 	uint64_t until = now_usec() + PATIENCE_USEC;
+	struct stat last = {0};
 	int r;
 
 	do {
-		r = print_found(question);
+		r = state_has_grown(&last) ? print_found(question) : -ENOENT;
 		if (r != -ENOENT)
 			return r;
 		if (!state_is_kept() && is_ours_to_decide()) {

@@ -60,7 +60,7 @@ const char *module_reason_to_string(enum ModuleReason reason);
 /* Whether @module may talk to a device, or who built it did not say: all but what the kernel's own
  * tree has outside of drivers and sound, and outside of what reads devices below arch. And what
  * devices find by an alias, wherever it is (virtiofs, 9pnet_virtio): systemd loads some of these by
- * their names once the host shows a device for them. */
+ * their names once the host shows a device for them (its src/core/kmod-setup.c). */
 bool module_is_driver(const struct Module *module);
 
 /* The modalias of a device with the ids that @rule asks for, of no subsystem, and, @by_class, of

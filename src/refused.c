@@ -107,6 +107,7 @@ int refused_print(const struct View *view)
 int refused_print_json(const struct View *view)
 {
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+	int r;
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
@@ -115,8 +116,12 @@ int refused_print_json(const struct View *view)
 		struct json_object *object;
 		const char *problem;
 
-		if (view_verdict(view, i, &verdict) < 0)
-			abort();
+		r = view_verdict(view, i, &verdict);
+		if (r < 0) {
+			json_object_put(list);
+			json_object_put(root);
+			return r;
+		}
 		if (!is_refused(device, &verdict))
 			continue;
 		rule = remedy(device, &problem);

@@ -86,6 +86,20 @@ int state_find(const char *syspath, dev_t dev, ino_t ino, struct Finding *ret)
 	return r < 0 ? r : ret->verdict ? 0 : -ENOENT;
 }
 
+/* Lines are only added, and what is written anew is another file. */
+bool state_has_grown(struct stat *last)
+{
+	_cleanup_free_ char *path = runtime_path(STATE_FILE);
+	struct stat before = *last;
+
+	if (!path || stat(path, last) < 0) {
+		*last = (struct stat){0};
+		return true;
+	}
+	return last->st_dev != before.st_dev || last->st_ino != before.st_ino ||
+	       last->st_size != before.st_size;
+}
+
 bool state_is_kept(void)
 {
 	_cleanup_free_ char *path = runtime_path(STATE_FILE);

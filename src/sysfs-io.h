@@ -6,7 +6,8 @@
 
 /* All reading and writing of sysfs goes through here, and, but for sysfs_open(), through one
  * directory descriptor: what was identified is what is written, also when the path names another
- * device by now. On a device that is gone the functions return -ENODEV. */
+ * device by now. (What is only read, and of nothing that was identified, may go by its path, with
+ * AT_FDCWD.) On a device that is gone the functions return -ENODEV. */
 
 /* Opens the directory of a device. Returns a descriptor that the caller closes; -ENODEV, or the
  * errno of open(2). */

@@ -13,7 +13,7 @@
 
 int main(int argc, char **argv)
 {
-	struct Finding finding;
+	_cleanup_(finding_done) struct Finding finding = {0};
 	_cleanup_free_ char *source = NULL;
 	_cleanup_close_ int dirfd = argc == 2 ? sysfs_open(argv[1]) : -1;
 	dev_t dev;

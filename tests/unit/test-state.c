@@ -341,6 +341,20 @@ static void test_no_verdict_is_found_of_a_device_that_is_stale(void **state)
 	expect_no_finding("/sys/devices/a", 1);
 }
 
+static void test_who_waits_for_a_verdict_sees_the_file_grow(void **state)
+{
+	struct stat last = {0};
+
+	(void)state;
+	assert_true(state_has_grown(&last));
+	assert_false(state_has_grown(&last));
+	decide("/sys/devices/a", 1, ACTION_ALLOW);
+	assert_true(state_has_grown(&last));
+	assert_false(state_has_grown(&last));
+	free(restart()); /* which writes it anew */
+	assert_true(state_has_grown(&last));
+}
+
 static void test_who_has_the_file_shows(void **state)
 {
 	bool *is_kept = mmap(NULL, sizeof(*is_kept), PROT_READ | PROT_WRITE,
@@ -488,6 +502,7 @@ int main(void)
 		STATE_TEST(test_the_latest_verdict_is_found),
 		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_gone),
 		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_stale),
+		STATE_TEST(test_who_waits_for_a_verdict_sees_the_file_grow),
 		STATE_TEST(test_who_has_the_file_shows),
 		STATE_TEST(test_a_file_of_a_later_version_is_set_aside),
 		STATE_TEST(test_the_file_does_not_grow_with_what_happens),

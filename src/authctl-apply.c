@@ -7,6 +7,7 @@
 #include "initrd.h"
 #include "log.h"
 #include "manager.h"
+#include "names.h"
 #include "output.h"
 #include "policy-files.h"
 #include "policy-start.h"
@@ -88,7 +89,7 @@ static int apply(struct Policy *policy, struct ManagerCounts *ret)
  * away, and what is refused is no failure. Returns an exit status. */
 static int apply_in_initrd(void)
 {
-	char hash[SHA256_TEXT_SIZE];
+	_cleanup_policy_ struct Policy *policy = NULL;
 	struct ManagerCounts counts;
 	struct PolicyStart start;
 	int r;
@@ -99,15 +100,15 @@ static int apply_in_initrd(void)
 		return finish(r, "load the built-in policy");
 	if (start.error < 0)
 		log_error("THE POLICY IN THE INITRD IS REFUSED: mend it, and make the initrd anew");
-	r = initrd_hash(start.policy, hash);
-	if (r >= 0)
-		r = apply(start.policy, &counts);
-	else
-		policy_unref(start.policy);
-	if (r >= 0)
-		r = initrd_note(start.error < 0, hash);
+	policy = policy_ref(start.policy);
+	r = apply(start.policy, &counts);
 	if (r < 0)
 		return finish(r, "apply the policy in the initrd");
+	r = initrd_note(start.error < 0, policy);
+	if (r < 0) /* it is in force all the same */
+		log_error("cannot note in " RUNTIME_DIR
+			  " which policy was applied, so later nobody can tell: %s",
+			  strerror(-r));
 	log_info("the policy was applied before udev: %u devices, %u authorized, %u refused, %u "
 		 "failed, %u beyond this kernel",
 		 counts.devices, counts.authorized, counts.refused, counts.failed,

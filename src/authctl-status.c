@@ -42,8 +42,7 @@ struct Status {
 	struct BusState *buses;
 	size_t n_buses;
 	enum InitrdPolicy initrd;
-	char initrd_hash[SHA256_TEXT_SIZE]; /* "": none */
-	bool has_first;			    /* somebody noted: */
+	bool has_first; /* somebody noted: */
 	struct FirstDrivers first;
 };
 
@@ -185,7 +184,7 @@ static void look_at_boot(struct Status *status)
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot read which drivers had devices before the first decision: %s",
 			    strerror(-r));
-	status->initrd = initrd_compare(status->initrd_hash);
+	status->initrd = initrd_compare();
 }
 
 /* Returns 0 or a negative errno. */
@@ -389,7 +388,6 @@ static struct json_object *initrd_to_json(const struct Status *status)
 	struct json_object *object = json_object_new_object();
 
 	json_add_string(object, "policy", initrd_policy_to_string(status->initrd));
-	json_add_string(object, "sha256", *status->initrd_hash ? status->initrd_hash : NULL);
 	return object;
 }
 

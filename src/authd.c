@@ -153,15 +153,12 @@ static void take_options(const struct Source *source, struct ManagerOptions *opt
  * allow what this one does not. */
 static void note_in_force(const struct Policy *policy)
 {
-	_cleanup_free_ char *text = NULL, *path = runtime_path(POLICY_IN_FORCE);
-	size_t size = 0;
-	FILE *file = open_memstream(&text, &size);
-	int r = -ENOMEM;
+	size_t size;
+	_cleanup_free_ char *path = runtime_path(POLICY_IN_FORCE),
+			    *text = policy_text(policy, &size);
+	int r = text ? runtime_write(POLICY_IN_FORCE, text, size, RUNTIME_REPLACE | RUNTIME_PRIVATE)
+		     : -ENOMEM;
 
-	if (file) {
-		policy_write(file, policy);
-		r = fclose(file) == 0 ? runtime_write(POLICY_IN_FORCE, text, size, true) : -errno;
-	}
 	if (r >= 0)
 		return;
 	log_warning("cannot note the policy in " RUNTIME_DIR

@@ -132,7 +132,7 @@ static int write_file(const struct FirstDrivers *drivers)
 		is_complete = write_line(file, at(drivers, i)) && is_complete;
 	if (fclose(file) != 0 || !is_complete)
 		return -ENOMEM;
-	return runtime_write(FIRST_DRIVERS_FILE, text, size, false);
+	return runtime_write(FIRST_DRIVERS_FILE, text, size, 0);
 }
 
 void first_drivers_note(const struct FirstDrivers *drivers)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "io.h"
 #include "names.h"
@@ -10,9 +11,11 @@
 #include "policy-files.h"
 #include "policy-write.h"
 
-/* The first word of what is noted. */
-#define WORD_POLICY "policy"
-#define WORD_BUILT_IN "built-in"
+/* The first line of what is noted; what policy_write() makes of it comes after. */
+#define LINE_POLICY "# policy"
+#define LINE_BUILT_IN "# built-in"
+
+#define NOTE_SIZE_MAX ((off_t)64 * 1024 * 1024) /* as of policy_load_in_force() */
 
 bool initrd_is_here(void)
 {
@@ -48,78 +51,68 @@ const char *initrd_policy_explain(enum InitrdPolicy policy)
 	return phrases[policy];
 }
 
-int initrd_hash(const struct Policy *policy, char ret[static SHA256_TEXT_SIZE])
+int initrd_note(bool is_built_in, const struct Policy *policy)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&text, &size);
+	_cleanup_free_ char *text = NULL, *note = NULL;
+	size_t size;
+	int n;
 
-	if (!file)
+	text = policy_text(policy, &size);
+	if (!text)
 		return -ENOMEM;
-	policy_write(file, policy);
-	if (fclose(file) != 0)
+	n = asprintf(&note, "%s\n%s", is_built_in ? LINE_BUILT_IN : LINE_POLICY, text);
+	if (n < 0) {
+		note = NULL;
 		return -ENOMEM;
-	sha256_text(text, size, ret);
-	return 0;
+	}
+	return runtime_write(INITRD_POLICY_FILE, note, (size_t)n,
+			     RUNTIME_REPLACE | RUNTIME_PRIVATE);
 }
 
-int initrd_note(bool is_built_in, const char *hash)
+/* Returns 0 with what initrd_note() wrote; -ENOENT; another negative errno. */
+static int read_note(char **ret)
 {
-	char line[SHA256_TEXT_SIZE + 16];
-	int n = snprintf(line, sizeof(line), "%s %s\n", is_built_in ? WORD_BUILT_IN : WORD_POLICY,
-			 hash);
-
-	return runtime_write(INITRD_POLICY_FILE, line, (size_t)n, true);
-}
-
-/* Returns 0 with the line that initrd_note() wrote, without its end; -ENOENT; another negative
- * errno. */
-static int read_note(char *ret, size_t size)
-{
-	_cleanup_free_ char *path = runtime_path(INITRD_POLICY_FILE);
+	_cleanup_free_ char *path = runtime_path(INITRD_POLICY_FILE), *text = NULL;
 	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct stat st;
 	ssize_t n;
 
-	if (fd < 0)
-		return path ? -errno : -ENOMEM;
-	n = read_full(fd, ret, size - 1);
-	if (n <= 0 || ret[n - 1] != '\n')
-		return n < 0 ? (int)n : -EBADMSG;
-	ret[n - 1] = '\0';
+	if (!path)
+		return -ENOMEM;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENOENT ? -ENOENT : -EIO;
+	if (st.st_size < 0 || st.st_size > NOTE_SIZE_MAX)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	n = text ? read_full(fd, text, (size_t)st.st_size) : -ENOMEM;
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
 	return 0;
 }
 
-static bool is_hash(const char *text)
-{
-	return strlen(text) == SHA256_TEXT_SIZE - 1 &&
-	       strspn(text, "0123456789abcdef") == SHA256_TEXT_SIZE - 1;
-}
-
-static enum InitrdPolicy compare_to_installed(const char *hash)
+static enum InitrdPolicy compare_to_installed(const char *noted)
 {
 	_cleanup_policy_ struct Policy *policy = NULL;
-	char here[SHA256_TEXT_SIZE];
+	_cleanup_free_ char *here = NULL;
+	size_t size;
 
-	if (policy_load_lasting(&policy) < 0 || initrd_hash(policy, here) < 0)
+	if (policy_load_lasting(&policy) < 0 || !(here = policy_text(policy, &size)))
 		return INITRD_UNKNOWN;
-	return streq(hash, here) ? INITRD_SAME : INITRD_DIFFERS;
+	return streq(noted, here) ? INITRD_SAME : INITRD_DIFFERS;
 }
 
-enum InitrdPolicy initrd_compare(char ret_hash[static SHA256_TEXT_SIZE])
+enum InitrdPolicy initrd_compare(void)
 {
-	char line[SHA256_TEXT_SIZE + 16];
-	const char *hash;
-	int r = read_note(line, sizeof(line));
+	_cleanup_free_ char *note = NULL;
+	const char *noted;
+	int r = read_note(&note);
 
-	*ret_hash = '\0';
 	if (r < 0)
 		return r == -ENOENT ? INITRD_NONE : INITRD_UNKNOWN;
-	hash = strchr(line, ' ');
-	if (!hash || !is_hash(hash + 1))
-		return INITRD_UNKNOWN;
-	hash++;
-	(void)snprintf(ret_hash, SHA256_TEXT_SIZE, "%s", hash);
-	if (startswith(line, WORD_BUILT_IN " "))
+	if (startswith(note, LINE_BUILT_IN "\n"))
 		return INITRD_REFUSED;
-	return startswith(line, WORD_POLICY " ") ? compare_to_installed(hash) : INITRD_UNKNOWN;
+	noted = startswith(note, LINE_POLICY "\n");
+	return noted ? compare_to_installed(noted) : INITRD_UNKNOWN;
 }

@@ -2,9 +2,8 @@
 #pragma once
 
 #include "policy.h"
-#include "sha256.h"
 
-/* What an initrd decided by, for the system that comes after it: a line in /run/tdx-auth, which
+/* What an initrd decided by, for the system that comes after it: a file in /run/tdx-auth, which
  * outlives the initrd. */
 
 /* Whether this runs in an initrd: one with systemd says so (os-release(5)), into others our hooks
@@ -25,13 +24,9 @@ enum InitrdPolicy {
 const char *initrd_policy_to_string(enum InitrdPolicy policy);
 const char *initrd_policy_explain(enum InitrdPolicy policy);
 
-/* What tells policies apart: it is the same for those that policy_write() writes as the same text.
- * Returns 0 or a negative errno. */
-int initrd_hash(const struct Policy *policy, char ret[static SHA256_TEXT_SIZE]);
+/* Notes that @policy is to be applied. Returns 0 or a negative errno. */
+int initrd_note(bool is_built_in, const struct Policy *policy);
 
-/* Notes that a policy with that hash was applied. Returns 0 or a negative errno. */
-int initrd_note(bool is_built_in, const char *hash);
-
-/* Compares what was noted with the drop-ins of this system, those of this boot left out. *ret_hash
- * is what was noted, "" where there is nothing. */
-enum InitrdPolicy initrd_compare(char ret_hash[static SHA256_TEXT_SIZE]);
+/* Compares what was noted with the drop-ins of this system, those of this boot left out: policies
+ * are the same that policy_write() writes so. */
+enum InitrdPolicy initrd_compare(void);

@@ -83,7 +83,8 @@ int metrics_write(const struct Metrics *metrics)
 	if (!file)
 		return -ENOMEM;
 	metrics_print(file, metrics);
-	r = fclose(file) == 0 && text ? runtime_write(METRICS_FILE, text, size, true) : -ENOMEM;
+	r = fclose(file) == 0 && text ? runtime_write(METRICS_FILE, text, size, RUNTIME_REPLACE)
+				      : -ENOMEM;
 	free(text);
 	return r;
 }

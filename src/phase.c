@@ -165,7 +165,7 @@ static int write_mark(const char *name, ino_t latest)
 	char text[32];
 
 	(void)snprintf(text, sizeof(text), "%" PRIu64 "\n", (uint64_t)latest);
-	return runtime_write(name, text, strlen(text), false);
+	return runtime_write(name, text, strlen(text), 0);
 }
 
 int runtime_make_dir(void)
@@ -173,7 +173,7 @@ int runtime_make_dir(void)
 	return mkdir(runtime_dir(), 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int runtime_write(const char *name, const char *data, size_t size, bool replace)
+int runtime_write(const char *name, const char *data, size_t size, int flags)
 {
 	_cleanup_free_ char *path = runtime_path(name), *temporary = NULL;
 	_cleanup_close_ int fd = -1;
@@ -185,12 +185,14 @@ int runtime_write(const char *name, const char *data, size_t size, bool replace)
 		return -ENOMEM;
 	/* one that a killed process left may be a link to what it made */
 	(void)unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		  flags & RUNTIME_PRIVATE ? 0600 : 0644);
 	if (fd < 0)
 		return -errno;
 	r = write_full(fd, data, size);
 	/* link(2) leaves what is there */
-	if (r == 0 && (replace ? rename(temporary, path) : link(temporary, path)) < 0)
+	if (r == 0 &&
+	    (flags & RUNTIME_REPLACE ? rename(temporary, path) : link(temporary, path)) < 0)
 		r = errno == EEXIST ? 0 : -errno;
 	(void)unlink(temporary);
 	return r;

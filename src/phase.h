@@ -62,8 +62,14 @@ int phase_seal(ino_t latest);
 /* Makes /run/tdx-auth, where it is not there. Returns 0 or a negative errno. */
 int runtime_make_dir(void);
 
-/* Writes a file in /run/tdx-auth whole or not at all; one that is there stays, unless @replace. */
-int runtime_write(const char *name, const char *data, size_t size, bool replace);
+/* Writes a file in /run/tdx-auth whole or not at all; one that is there stays, unless it is to be
+ * replaced. What has words of a policy in it, which may name serial numbers, is private: for its
+ * owner's eyes. Returns 0 or a negative errno. */
+enum {
+	RUNTIME_REPLACE = 1,
+	RUNTIME_PRIVATE = 2,
+};
+int runtime_write(const char *name, const char *data, size_t size, int flags);
 
 /* The path of a file in /run/tdx-auth: a new string, NULL when out of memory. */
 char *runtime_path(const char *name);

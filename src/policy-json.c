@@ -113,16 +113,12 @@ static int add_names(struct json_object *root, const struct Policy *policy)
 
 int policy_to_json(const struct Policy *policy, struct json_object **ret)
 {
-	_cleanup_free_ char *text = NULL;
-	struct json_object *root;
 	size_t size;
-	FILE *file = open_memstream(&text, &size);
+	_cleanup_free_ char *text = policy_text(policy, &size);
+	struct json_object *root;
 	int r;
 
-	if (!file)
-		return -ENOMEM;
-	policy_write(file, policy);
-	if (fclose(file) != 0 || !text) /* as memory is short, it may be closed without one */
+	if (!text)
 		return -ENOMEM;
 	r = text_to_json(text, size, &root);
 	if (r < 0)

@@ -346,3 +346,17 @@ void policy_write(FILE *file, const struct Policy *policy)
 	names_free(names, n);
 	write_modules(file, &policy->modules);
 }
+
+char *policy_text(const struct Policy *policy, size_t *ret_size)
+{
+	char *text = NULL;
+	FILE *file = open_memstream(&text, ret_size);
+
+	if (!file)
+		return NULL;
+	policy_write(file, policy);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}

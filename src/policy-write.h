@@ -10,6 +10,9 @@
  * another file has, too, becomes FILE:NAME. */
 void policy_write(FILE *file, const struct Policy *policy);
 
+/* The same as a string of *ret_size bytes that the caller frees; NULL when out of memory. */
+char *policy_text(const struct Policy *policy, size_t *ret_size);
+
 /* Writes one rule as an item of a list of rules, under its own name. */
 void policy_write_rule(FILE *file, const struct Rule *rule);
 

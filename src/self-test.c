@@ -77,7 +77,7 @@ static int test_sysfs(void)
 static int test_runtime_dir(void)
 {
 	_cleanup_free_ char *path = runtime_path(SELF_TEST_FILE);
-	int r = path ? runtime_write(SELF_TEST_FILE, "\n", 1, true) : -ENOMEM;
+	int r = path ? runtime_write(SELF_TEST_FILE, "\n", 1, RUNTIME_REPLACE) : -ENOMEM;
 
 	return r >= 0 && unlink(path) < 0 ? -errno : r;
 }

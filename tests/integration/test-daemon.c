@@ -871,7 +871,7 @@ static void note_cut_short(const char *syspath)
 	assert_int_equal(stat(syspath, &st), 0);
 	assert_true(asprintf(&text, "tdx-auth-state 1\n+ %s %lu %lu 1 - h \n", syspath,
 			     (unsigned long)st.st_dev, (unsigned long)st.st_ino) > 0);
-	assert_int_equal(runtime_write("state", text, strlen(text), true), 0);
+	assert_int_equal(runtime_write("state", text, strlen(text), RUNTIME_REPLACE), 0);
 }
 
 /* The kill may have come before a denial was written. */

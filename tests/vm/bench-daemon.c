@@ -24,9 +24,9 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "arguments.h"
+#include "bench.h"
 #include "vm.h"
 
 #define RUNS 3
@@ -396,8 +396,15 @@ static int start(bool is_cold, struct vm **ret)
 			ret);
 }
 
-static int run_guest(size_t guest, unsigned runs, struct Result *result)
+struct Bench {
+	unsigned runs;
+	struct Result *results; /* of each guest, shared with the processes that measure */
+};
+
+static int run_guest(size_t guest, void *userdata)
 {
+	const struct Bench *bench = userdata;
+	struct Result *result = &bench->results[guest];
 	bool is_cold = guest == ELEMENTSOF(rules);
 	struct vm *vm = NULL;
 	int r = start(is_cold, &vm);
@@ -409,7 +416,7 @@ static int run_guest(size_t guest, unsigned runs, struct Result *result)
 			NULL);
 	if (r >= 0)
 		r = is_cold ? measure_cold(vm, result)
-			    : measure_events(vm, rules[guest], runs, result);
+			    : measure_events(vm, rules[guest], bench->runs, result);
 	if (r < 0) {
 		fprintf(stderr, "bench: guest %zu: %s\n", guest, strerror(-r));
 		vm_explain(vm, stderr);
@@ -418,49 +425,14 @@ static int run_guest(size_t guest, unsigned runs, struct Result *result)
 	return r;
 }
 
-/* Each in a process of its own, one a core. */
-static int run_guests(unsigned runs, struct Result *results)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n_running = 0;
-	int status, r = 0;
-
-	for (size_t next = 0; next < GUESTS || n_running > 0;) {
-		if (next < GUESTS && (n_running == 0 || n_running < (unsigned)cores)) {
-			pid_t pid = fork();
-
-			if (pid < 0)
-				return -errno;
-			if (pid == 0)
-				_exit(run_guest(next, runs, &results[next]) < 0);
-			n_running++;
-			next++;
-			continue;
-		}
-		if (wait(&status) < 0)
-			return -errno;
-		if (status != 0)
-			r = -EREMOTEIO;
-		n_running--;
-	}
-	return r;
-}
-
 /* --- results --- */
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static double percentile(const double *values, size_t n, double which)
 {
 	static double sorted[RUNS_MAX * PLUGS];
 
 	memcpy(sorted, values, n * sizeof(*values));
-	qsort(sorted, n, sizeof(*sorted), compare);
+	qsort(sorted, n, sizeof(*sorted), bench_compare_double);
 	return sorted[(size_t)((double)(n - 1) * which + 0.5)];
 }
 
@@ -564,6 +536,7 @@ int main(int argc, char **argv)
 	const char *logs = getenv("TDX_AUTH_LOGS");
 	struct Result *results = mmap(NULL, GUESTS * sizeof(*results), PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct Bench bench = {.runs = (unsigned)runs, .results = results};
 
 	if (!getenv("TDX_AUTH_LAB") || !logs || results == MAP_FAILED || runs < 1 ||
 	    runs > RUNS_MAX) {
@@ -571,7 +544,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	(void)mkdir(logs, 0755);
-	if (run_guests((unsigned)runs, results) < 0)
+	if (bench_run_each(GUESTS, run_guest, &bench) < 0)
 		return EXIT_FAILURE;
 	print_results(results, (unsigned)runs);
 	return EXIT_SUCCESS;

@@ -5,9 +5,10 @@
 #   debian-image.sh DESTDIR AGENT GUEST...   prints the directory of each, one a line
 #
 # Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut, and each
-# with -luks behind it. A directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with
-# -luks in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release; it never changes once it is there. All
-# of it is in the cache.
+# with -luks behind it; debian13-uki (initrd made of packages by debian-uki.sh, and the module policy in
+# force in it). A directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with
+# -luks in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release; with
+# -uki also esp, a disk that firmware starts. It never changes once it is there. All of it is in the cache.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -22,6 +23,8 @@ PATH=$PATH:/usr/sbin:/sbin
 recipe=1
 packages="usr-is-merged linux-image-amd64 systemd systemd-sysv udev kmod lvm2 busybox zstd e2fsprogs login
     libyaml-0-2 libkmod2 dbus dbus-daemon polkitd libglib2.0-bin libaudit1"
+initrd_packages="usr-is-merged systemd systemd-sysv udev kmod e2fsprogs libyaml-0-2 libkmod2 libjson-c5
+    libaudit1"
 size=1200M
 
 destdir=${1:?DESTDIR} agent=${2:?AGENT}
@@ -41,7 +44,9 @@ generator_of() {
     debian12 | debian13) echo initramfs-tools cryptsetup-initramfs ;;
     debian12-dracut) echo dracut cryptsetup ;;
     debian13-dracut) echo dracut cryptsetup systemd-cryptsetup ;;
-    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks" ;;
+    # The kernel's package wants a generator, which is not called. It is cryptsetup that brings json-c else.
+    debian13-uki) echo initramfs-tools libjson-c5 systemd-ukify systemd-boot-efi ;;
+    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks; debian13-uki" ;;
     esac
 }
 
@@ -57,27 +62,41 @@ packages_of() {
     printf '%s %s %s' "$packages" "$(generator_of "$1")" "$(guards_of "$1")"
 }
 
-# Both ways of a root disk, and each initrd has both.
+# Both ways of a root disk, and each initrd has both; or everything but the root in one file.
 way_of() {
     case $1 in
     *-luks) echo luks ;;
+    *-uki) echo uki ;;
     *) echo plain ;;
     esac
 }
 
-base_of() {
-    printf '%s/base-%s-%s.tar.zst\n' "$guests" "${1%-luks}" "$(printf '%s %s' "$recipe" "$(packages_of "$1")" | hash_text)"
+# base_file NAME PACKAGES
+base_file() {
+    printf '%s/base-%s-%s.tar.zst\n' "$guests" "$1" "$(printf '%s %s' "$recipe" "$2" | hash_text)"
 }
 
+base_of() {
+    base_file "${1%-luks}" "$(packages_of "$1")"
+}
+
+# That of the initrd, where that is made of packages.
+initrd_base_of() {
+    case $1 in
+    *-uki) base_file "$1-initrd" "$initrd_packages" ;;
+    esac
+}
+
+# make_base NAME TAR PACKAGES
 make_base() {
-    [ ! -e "$base" ] || return 0
-    say "making $guest (about a minute)"
+    [ ! -e "$2" ] || return 0
+    say "making $1 (about a minute)"
     # The initrd comes later, when there is something of ours to go into it.
     (
         export INITRD=No
-        debian_bootstrap "$(suite_of "$guest")" "$base" "$(packages_of "$guest")"
+        debian_bootstrap "$(suite_of "$guest")" "$2" "$3"
     )
-    keep_newest "base-$guest-????????????????.tar.zst" 2
+    keep_newest "base-$1-????????????????.tar.zst" 2
 }
 
 # A root of our own: what goes into an initrd is found by scripts of Debian's, in a chroot with /proc.
@@ -100,7 +119,7 @@ make_guest() {
     rm -rf "$guests/new.$guest".*
     work=$(mktemp -d "$guests/new.$guest.XXXXXX")
     as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$destdir" "$agent" \
-        "$(way_of "$guest")" >"$work/log" 2>&1 || {
+        "$(way_of "$guest")" "$initrd_base" >"$work/log" 2>&1 || {
         tail -n 20 "$work/log" >&2
         die "the image of $guest could not be made" "log: $work/log"
     }
@@ -115,12 +134,19 @@ keep_newest() {
 }
 
 make_locked() {
-    make_base
+    make_base "${guest%-luks}" "$base" "$(packages_of "$guest")"
+    [ -z "$initrd_base" ] || make_base "$guest-initrd" "$initrd_base" "$initrd_packages"
     make_guest
 }
 
 result_of() {
-    printf '%s/%s-%s\n' "$guests" "$1" "$(printf '%s ' "$(base_of "$1")" "$size" "$contents" | hash_text)"
+    printf '%s/%s-%s\n' "$guests" "$1" "$(printf '%s ' "$(base_of "$1")" "$size" "$contents" "$(uki_contents "$1")" | hash_text)"
+}
+
+uki_contents() {
+    case $1 in
+    *-uki) printf '%s %s' "$(initrd_base_of "$1")" "$(hash_of "$here/debian-uki.sh")" ;;
+    esac
 }
 
 [ -x "$agent" ] || die "$agent is not there" "run ./dev build first"
@@ -133,7 +159,7 @@ contents=$(tree_hash "$here/image")-$(tree_hash "$destdir")-$(cat "$here/debian-
 # At the same time: each keeps one core busy, and for a while only the network.
 running=
 for guest; do
-    result=$(result_of "$guest") base=$(base_of "$guest")
+    result=$(result_of "$guest") base=$(base_of "$guest") initrd_base=$(initrd_base_of "$guest")
     [ ! -e "$result" ] || continue
     with_lock "debian-$guest" make_locked >&2 &
     running="$running $!"

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The second half of debian-image.sh, which runs it as root of a mount namespace where it can:
 #
-#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT plain|luks
+#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT plain|luks|uki [INITRD_BASE_TAR]
 #
 # Leaves WORK/guest. With "luks" its root file system is in a container of LUKS, of which the initrd has the
-# key.
+# key. With "uki" the initrd is made of packages, and with the kernel in one file.
 set -eu
 
-work=$1 base=$2 size=$3 overlay=$4 destdir=$5 agent=$6 way=$7
+here=$(cd "$(dirname "$0")" && pwd)
+work=$1 base=$2 size=$3 overlay=$4 destdir=$5 agent=$6 way=$7 initrd_base=${8-}
 tree=$work/tree guest=$work/guest
 uuid=74647861-7574-6800-0000-6c6162000000
 key=/etc/keys/root.key
@@ -31,6 +32,7 @@ unpack() {
 set_up() {
     rm "$tree/etc/systemd/system.conf.d/lab.conf"
     printf '%s / ext4 errors=remount-ro 0 1\n' "$root" >"$tree/etc/fstab"
+    printf 'root=%s ro%s\n' "$root" "$more" >"$guest/cmdline"
     # Nor does the machine that builds have a say in where a guest resumes from.
     [ ! -d "$tree/etc/initramfs-tools" ] || echo RESUME=none >"$tree/etc/initramfs-tools/conf.d/resume"
     # Nothing is new to it when it boots for the first time.
@@ -98,19 +100,23 @@ close_chroot() {
     rm -rf "${tree:?}"/dev/*
 }
 
-# As the kernel's package has it made when it is installed.
+# The kernel's package has it made when it is installed.
 make_initrd() {
     release=$(ls "$tree/usr/lib/modules")
+    cp "$tree/boot/vmlinuz-$release" "$guest/bzImage"
+    printf '%s\n' "$release" >"$guest/release"
+    if [ "$way" = uki ]; then
+        "$here/debian-uki.sh" "$work" "$initrd_base" "$destdir"
+        return
+    fi
     DEB_MAINT_PARAMS=configure chroot "$tree" run-parts --report --exit-on-error \
         --arg="$release" --arg="/boot/vmlinuz-$release" /etc/kernel/postinst.d
     [ -s "$tree/boot/initrd.img-$release" ] || {
         echo "the hooks made no initrd"
         exit 1
     }
-    cp "$tree/boot/vmlinuz-$release" "$guest/bzImage"
     cp "$tree/boot/initrd.img-$release" "$guest/initramfs"
     chmod 644 "$guest/initramfs"
-    printf '%s\n' "$release" >"$guest/release"
 }
 
 make_disk() {
@@ -123,7 +129,6 @@ make_disk() {
     else
         mv "$work/plain" "$guest/rootfs.ext4"
     fi
-    printf 'root=%s ro%s\n' "$root" "$more" >"$guest/cmdline"
 }
 
 unpack

@@ -159,6 +159,31 @@ static int add_boot(const struct machine *m, struct arguments *a)
 	return 0;
 }
 
+#define OVMF_CODE "/usr/share/OVMF/OVMF_CODE_4M.fd"
+#define OVMF_VARS "/usr/share/OVMF/OVMF_VARS_4M.fd"
+
+/* Of package ovmf. What the firmware notes in its variables is lost, so it always finds the guest's
+ * disk by itself, and has no parameters for what it starts. The stub that this is takes more from a
+ * host, except from that of a confidential guest: systemd-stub(7). */
+static int add_firmware(const struct machine *m, struct arguments *a)
+{
+	const struct vm_options *o = m->options;
+	char path[PATH_MAX];
+	int r = find_for_kernel(m, "esp", path);
+
+	if (r < 0)
+		return r;
+	arguments_option(a, "-drive", "file=%s,if=pflash,unit=0,format=raw,readonly=on", OVMF_CODE);
+	arguments_option(a, "-drive", "file=%s,if=pflash,unit=1,format=raw,snapshot=on", OVMF_VARS);
+	arguments_option(a, "-drive", "file=%s,if=none,id=esp,format=raw,readonly=on", path);
+	arguments_option(a, "-device", "virtio-blk-pci,id=espdisk,drive=esp,bootindex=1");
+	if (o->cmdline)
+		arguments_option(a, "-smbios",
+				 "type=11,value=io.systemd.stub.kernel-cmdline-extra=%s",
+				 o->cmdline);
+	return 0;
+}
+
 /* The name of a virtio device model on this machine. */
 static const char *transport(const struct machine *m)
 {
@@ -226,7 +251,7 @@ int machine_arguments(const struct machine *m, struct arguments *a)
 	int r;
 
 	add_board(m, a);
-	r = add_boot(m, a);
+	r = o->firmware ? add_firmware(m, a) : add_boot(m, a);
 	if (r < 0)
 		return r;
 	add_console(m, a);

@@ -15,7 +15,7 @@ build="acpica-tools gcc libc6-dev make meson ninja-build pkgconf libudev-dev lib
     scdoc systemd udev libaudit-dev dbus-daemon libglib2.0-bin apparmor"
 kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-utils
     linux-source-6.12"
-guest="busybox-static debian-archive-keyring e2fsprogs fakeroot mmdebstrap
+guest="busybox-static debian-archive-keyring dosfstools e2fsprogs fakeroot mmdebstrap mtools ovmf
     qemu-system-x86 qemu-utils zstd"
 lint="clang-format clang-tidy python3-git python3-ply shellcheck"
 # The runtime is the one of the release's clang; libFuzzer is in it.

@@ -44,6 +44,7 @@ struct vm_options {
 	const char *acpi_table;	    /* a file with one more ACPI table, compiled; NULL: none */
 	const char *disk;	    /* root's, as "file" of -drive; NULL: the lab's image */
 	bool keeps;		    /* what the guest writes stays in .disk */
+	bool firmware;		    /* UEFI starts what is on .kernel's disk "esp" */
 	bool microvm;		    /* no PCI: virtio-mmio, no slots for hot plug */
 	unsigned int cpus;	    /* 0: one */
 	bool trace;		    /* trace.h; slow */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Debian 13 with another policy in its initrd: what becomes of a machine whose root disk that
- * refuses, or whose policy nobody can read. That the one which is installed holds from there on:
- * test-debian.c.
+/* Debian 13 with another policy in its initrd, by either generator, or made of packages: what
+ * becomes of a machine whose root disk that refuses, or whose policy nobody can read. That the one
+ * which is installed holds from there on: test-debian.c.
  */
 
 #include <errno.h>
@@ -75,6 +75,12 @@ static void test_dracut_powers_off_where_the_root_disk_is_refused(void **state)
 	expect_power_off_with_reason(state, "debian13-dracut", "rd.retry=5 rd.timeout=40");
 }
 
+static void test_an_initrd_of_packages_powers_off_where_the_root_disk_is_refused(void **state)
+{
+	expect_power_off_with_reason(state, "debian13-uki",
+				     "systemd.default_device_timeout_sec=20");
+}
+
 static void test_no_parameter_of_the_command_line_opens_a_shell(void **state)
 {
 	static const struct {
@@ -86,6 +92,9 @@ static void test_no_parameter_of_the_command_line_opens_a_shell(void **state)
 		{"debian13-dracut", "rd.systemd.unit=rescue.target"},
 		{"debian13-dracut", "rd.systemd.unit=emergency.target"},
 		{"debian13-dracut", "rd.systemd.debug_shell"},
+		{"debian13-uki", "rd.systemd.unit=rescue.target"},
+		{"debian13-uki", "rd.systemd.unit=emergency.target"},
+		{"debian13-uki", "rd.systemd.debug_shell"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(tries); i++) {
@@ -136,6 +145,7 @@ int main(void)
 			{
 				vm_test(test_initramfs_tools_powers_off_where_the_root_disk_is_refused),
 				vm_test(test_dracut_powers_off_where_the_root_disk_is_refused),
+				vm_test(test_an_initrd_of_packages_powers_off_where_the_root_disk_is_refused),
 				vm_test(test_a_policy_that_cannot_be_read_boots_by_the_built_in_one),
 				vm_test(test_the_same_with_dracut),
 				vm_test(test_no_parameter_of_the_command_line_opens_a_shell),

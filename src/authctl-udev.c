@@ -114,12 +114,13 @@ static int answer(const struct Question *question)
 static bool is_waited_for(const char *path)
 {
 	_cleanup_(registry_done) struct Registry registry = {0};
+	struct State unused;
 	const char *name = strrchr(path, '/') + 1;
 
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		if (gate_read_autoprobe(bus) == 0)
 			return true;
-	state_read(&registry);
+	state_read(&unused, &registry);
 	for (const struct Known *known = registry.first; known; known = known->next)
 		if (streq(known->driver, name))
 			return true;

@@ -176,6 +176,7 @@ void known_note_by_hand(struct Known *known, bool is_by_hand)
 	if (known->is_by_hand != is_by_hand)
 		known->is_noted = false;
 	known->is_by_hand = is_by_hand;
+	known->is_presumed = false;
 	if (!is_by_hand)
 		known_note_given(known, NULL);
 	known->is_cut_short = false;
@@ -273,6 +274,7 @@ struct Known *registry_add(struct Registry *registry, const struct Device *devic
 	known->n_offers = 0;
 	known->is_due = known->is_decided = known->is_unrefused = known->is_waiting = false;
 	known->is_by_hand = known->is_cut_short = known->is_written = known->is_noted = false;
+	known->is_presumed = false;
 	known->before = device->gate == GATE_NONE ? device->authorized : device->driver != NULL;
 	known_note_state(known, device->authorized, device->authorized_driver, false);
 	if (device->ino > registry->latest)

@@ -27,6 +27,7 @@ struct Known {
 	char driver[POLICY_DRIVER_MAX + 1]; /* that it was held to then */
 	bool is_ours;			    /* it was left so by us */
 	bool is_by_hand;		    /* somebody else decided over it */
+	bool is_presumed;  /* that it is by hand, while nothing told what others noted */
 	char *given_to;	   /* and gave it to this driver, "" for any, through us; NULL: did not */
 	bool is_cut_short; /* an earlier run ended before it knew what came of a decision by hand */
 	bool is_written;   /* a write is on its way to it */

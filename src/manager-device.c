@@ -379,7 +379,7 @@ static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_fi
 	struct Decision decision;
 	enum EnforcePlan what;
 	const char *why;
-	bool is_by_hand, is_new = !known->is_decided;
+	bool is_by_hand, is_presumed, is_new = !known->is_decided;
 
 	m->counts.devices += is_new;
 	policy_decide(m->policy, *device, &moment, &decision);
@@ -394,9 +394,11 @@ static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_fi
 	what = plan(m, known, *device, &decision, &request, &why);
 	manager_excuse_loss(known, *device);
 	is_by_hand = is_kept(m, known, *device, is_first);
+	is_presumed = is_by_hand && (known->is_by_hand ? known->is_presumed : !!m->state_timer);
 	known_note_state(known, (*device)->authorized, (*device)->authorized_driver,
 			 known->is_ours && !is_by_hand);
 	known_note_by_hand(known, is_by_hand);
+	known->is_presumed = is_presumed;
 	state_note(&m->state, known);
 	if (what != PLAN_NOTHING && is_by_hand) {
 		record_kept(*device, &decision);

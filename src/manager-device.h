@@ -26,7 +26,8 @@ struct Manager {
 	int uevent_fd; /* -1: none yet */
 	struct Registry registry;
 	struct State state;
-	int clock_fd; /* timerfd_create(2); -1: none */
+	sd_event_source *state_timer; /* manager-state.h; NULL: `state` is open, or never will be */
+	int clock_fd;		      /* timerfd_create(2); -1: none */
 	struct Pending *first_pending;
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */

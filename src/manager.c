@@ -16,6 +16,7 @@
 #include "manager-modules.h"
 #include "manager-reload.h"
 #include "manager-saving.h"
+#include "manager-state.h"
 #include "manager-usb.h"
 #include "metrics.h"
 #include "names.h"
@@ -118,31 +119,6 @@ static int drain(struct Manager *m, uint64_t until)
 	return r < 0 ? r : 0;
 }
 
-#define LOCK_PATIENCE_USEC UINT64_C(5000000)
-#define LOCK_PAUSE_USEC 10000
-
-/* Adds what earlier runs knew. */
-static int remember(struct Manager *m)
-{
-	int r = state_open(&m->state, &m->registry);
-
-	phase_read(&m->phase);
-	for (struct Known *known = m->registry.first; known; known = known->next)
-		known->is_hot = phase_is_hot(&m->phase, known->ino);
-	return r;
-}
-
-/* Somebody who only decides over what came before the start will be done in a moment. */
-static int remember_after_others(struct Manager *m)
-{
-	uint64_t until = now_usec() + LOCK_PATIENCE_USEC;
-	int r;
-
-	while ((r = remember(m)) == -EAGAIN && now_usec() < until)
-		(void)usleep(LOCK_PAUSE_USEC);
-	return r;
-}
-
 int manager_apply(struct Manager *m)
 {
 	uint64_t until = last_moment(m);
@@ -150,7 +126,7 @@ int manager_apply(struct Manager *m)
 	unsigned before;
 	int r;
 
-	r = remember(m); /* where a daemon runs, this is by hand to it */
+	r = manager_remember(m); /* where a daemon runs, this is by hand to it */
 	if (r == -EAGAIN && m->options.alone)
 		return r;
 	/* A device authorized here may have made others: a virtio transport its virtio device. */
@@ -189,15 +165,17 @@ static void notify_status(struct Manager *m)
 	check_minimum(m);
 	(void)sd_notifyf(
 		0,
-		"STATUS=%s%s%s%s%s%u devices: %u authorized, %u refused, %u returned to the "
+		"STATUS=%s%s%s%s%s%s%u devices: %u authorized, %u refused, %u returned to the "
 		"kernel, "
 		"%u left as they were, %u failed, %u beyond this kernel, events lost %u times, "
 		"messages dropped: %u forged, %u malformed%s",
 		notes->impairment ? notes->impairment : "", notes->impairment ? "; " : "",
 		notes->configuration ? notes->configuration : "", notes->configuration ? "; " : "",
-		m->options.remark ? m->options.remark : "", m->counts.devices, m->counts.authorized,
-		m->counts.refused, m->counts.returned, m->counts.unchanged, m->counts.failed,
-		m->counts.unsupported, m->counts.overflows, m->counts.forged, m->counts.malformed,
+		m->options.remark ? m->options.remark : "",
+		m->state_timer ? "decisions NOT NOTED, another tdx-auth keeps their file; " : "",
+		m->counts.devices, m->counts.authorized, m->counts.refused, m->counts.returned,
+		m->counts.unchanged, m->counts.failed, m->counts.unsupported, m->counts.overflows,
+		m->counts.forged, m->counts.malformed,
 		m->counts.missing ? "; DEGRADED: devices that rules need are missing" : "");
 }
 
@@ -482,9 +460,7 @@ int manager_run(struct Manager *m)
 
 	if (r < 0)
 		return r;
-	if (remember_after_others(m) == -EAGAIN)
-		log_warning("another tdx-auth notes its decisions in " RUNTIME_DIR
-			    ", so the next start will take those of this one for by hand");
+	manager_remember_after_others(m);
 	r = first_scan(m);
 	if (r < 0)
 		return r;
@@ -636,6 +612,7 @@ void manager_free(struct Manager *m)
 	manager_drop_reload(m);
 	manager_drop_saving(m);
 	manager_bus_stop(m);
+	sd_event_source_unref(m->state_timer);
 	state_close(&m->state);
 	first_drivers_done(&m->first_drivers);
 	registry_done(&m->registry);

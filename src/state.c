@@ -140,7 +140,7 @@ static int parse_line(char *line, struct Registry *registry, struct State *state
 		return parse_gate(line, state->gates);
 	word = next_word(&line);
 	syspath = word ? unescape_text(word) : NULL;
-	if (!syspath || *syspath != '/')
+	if (!what || !syspath || *syspath != '/')
 		return -EBADMSG;
 	if (streq(what, "+"))
 		return parse_known(line, syspath, registry);
@@ -465,15 +465,23 @@ static int load(int fd, struct Registry *registry, struct State *state)
 	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, state, &lines);
 }
 
-void state_read(struct Registry *registry)
+/* What a file that does not parse said so far counts for nothing. */
+static void forget(struct State *state, struct Registry *registry)
+{
+	state->usb = (struct UsbDefault){0};
+	memset(state->gates, 0, sizeof(state->gates));
+	registry_drop_all(registry);
+}
+
+void state_read(struct State *state, struct Registry *registry)
 {
 	_cleanup_free_ char *path = state_path("");
 	_cleanup_close_ int fd =
 		path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
-	struct State unused = STATE_CLOSED;
 
-	if (fd >= 0 && load(fd, registry, &unused) < 0)
-		registry_drop_all(registry);
+	*state = STATE_CLOSED;
+	if (fd >= 0 && load(fd, registry, state) < 0)
+		forget(state, registry);
 }
 
 static void set_aside(const char *path, int error)
@@ -489,31 +497,52 @@ static void set_aside(const char *path, int error)
 		(void)unlink(path);
 }
 
-int state_open(struct State *state, struct Registry *registry)
+int state_take(struct State *state, struct Registry *former)
 {
 	_cleanup_free_ char *path = state_path("");
+	struct State theirs = STATE_CLOSED;
 	int r = path ? runtime_make_dir() : -ENOMEM;
 
-	*state = STATE_CLOSED;
 	if (r == 0)
 		r = open_locked(path);
+	if (r < 0)
+		return r;
+	state->fd = r;
+	r = load(state->fd, former, &theirs);
+	if (r < 0) {
+		set_aside(path, r);
+		forget(&theirs, former);
+	}
+	/* who told a bus first knows what it did before */
+	if (theirs.usb.is_taken)
+		state->usb = theirs.usb;
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
+		if (theirs.gates[bus].is_taken)
+			state->gates[bus] = theirs.gates[bus];
+	return 0;
+}
+
+void state_rewrite(struct State *state, const struct Registry *registry)
+{
+	int r = write_anew(state, registry);
+
+	state->n = 0;
+	if (r < 0) /* the next flush tries again */
+		report_broken(r);
+}
+
+int state_open(struct State *state, struct Registry *registry)
+{
+	int r;
+
+	*state = STATE_CLOSED;
+	r = state_take(state, registry);
 	if (r < 0) {
 		if (r != -EAGAIN)
 			report_broken(r);
 		return r;
 	}
-	state->fd = r;
-	r = load(state->fd, registry, state);
-	if (r < 0) {
-		set_aside(path, r);
-		state->usb = (struct UsbDefault){0};
-		memset(state->gates, 0, sizeof(state->gates));
-		registry_drop_all(registry);
-	}
-	r = write_anew(state, registry);
-	state->n = 0;
-	if (r < 0) /* the next flush tries again */
-		report_broken(r);
+	state_rewrite(state, registry);
 	return 0;
 }
 

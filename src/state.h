@@ -37,8 +37,15 @@ struct State {
  * is closed: all calls do nothing. */
 int state_open(struct State *state, struct Registry *registry);
 
-/* Only reads it, whoever has it. What does not parse says nothing. */
-void state_read(struct Registry *registry);
+/* The same in two steps, for who went on without the file: makes it this process's, and adds what
+ * it says to @former, which is empty; what it says of buses goes before what @state has. Returns 0
+ * or a negative errno, of which the log does not tell and which changes nothing. */
+int state_take(struct State *state, struct Registry *former);
+/* Puts @registry in the place of all that the file says. */
+void state_rewrite(struct State *state, const struct Registry *registry);
+
+/* Only reads it, whoever has it: @state stays closed. What does not parse says nothing. */
+void state_read(struct State *state, struct Registry *registry);
 
 /* Has the next flush write how @known was left, what state->usb or that of state->gates is, or that
  * a device is gone. */

@@ -150,13 +150,14 @@ int policy_check_vital_here(const struct Policy *policy, enum VitalCheck how)
 	_cleanup_(check_done) struct Check check = {.how = how};
 	_cleanup_(circumstances_done) struct Circumstances circumstances = {0};
 	struct Needs needs = policy->needs;
+	struct State unused;
 	int r;
 
 	circumstances_read(NULL, &circumstances);
 	needs.interfaces =
 		needs.interfaces || module_refusals_need_interfaces(circumstances.refusals);
 	r = inventory_read(&needs, &check.inventory);
-	state_read(&check.former);
+	state_read(&unused, &check.former);
 	if (r >= 0) {
 		check.decisions = calloc(check.inventory.n + 1, sizeof(*check.decisions));
 		check.told = calloc(check.inventory.n + 1, sizeof(*check.told));

@@ -249,6 +249,97 @@ static void test_a_restart_decides_by_the_policy_of_now(void **state)
 	stop(pid);
 }
 
+/* --- the file of state, where another process has it --- */
+
+static const char deny_pci[] = "version: 1\ndefaults: { pci: deny }\n";
+
+static int keep_state(struct Testbed *bed)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	_cleanup_free_ char *path = g_build_filename(bed->runtime_dir, "state", NULL);
+	int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_SETLK, &all), 0);
+	return fd;
+}
+
+/* What whoever has the file notes of a device: @how is the rest of its line. */
+static void note_in_state(int fd, const char *syspath, const char *how)
+{
+	_cleanup_free_ char *line = NULL;
+	struct stat st;
+
+	assert_int_equal(stat(syspath, &st), 0);
+	assert_true(asprintf(&line, "+ %s %ju %ju %s\n", syspath, (uintmax_t)st.st_dev,
+			     (uintmax_t)st.st_ino, how) >= 0);
+	assert_int_equal(write(fd, line, strlen(line)), (ssize_t)strlen(line));
+}
+
+static char *add_given(struct Testbed *bed, const char *name, unsigned device)
+{
+	char *path = testbed_add_pci(bed, name, 0x8086, device);
+
+	umockdev_testbed_set_attribute(bed->umockdev, path, "authorized", "1\n");
+	umockdev_testbed_set_attribute(bed->umockdev, path, "authorized_by", "user\n");
+	return path;
+}
+
+static void test_without_the_file_of_state_a_start_goes_by_what_it_says(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid = start(bed);
+	int fd;
+
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	stop(pid);
+	fd = keep_state(bed);
+	testbed_policy(bed, deny_pci);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "decisions are not noted until it is done");
+	testbed_wait_attr(bed, nic, "authorized", "0");
+	stop(pid);
+	(void)close(fd);
+}
+
+/* What the other one decided was by policy, and is the policy's to change; what somebody did by
+ * hand stays. */
+static void test_a_file_of_state_that_is_free_at_last_is_taken_over(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	_cleanup_free_ char *others = NULL, *by_hand = NULL, *later = NULL;
+	pid_t pid = start(bed);
+	int fd;
+
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	stop(pid);
+	fd = keep_state(bed);
+	others = add_given(bed, "0000:00:02.0", 1);
+	by_hand = add_given(bed, "0000:00:03.0", 2);
+	testbed_policy(bed, deny_pci);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "pci:0000:00:02.0 stays authorized, as decided earlier");
+	testbed_wait_log(bed, "pci:0000:00:03.0 stays authorized, as decided earlier");
+	note_in_state(fd, others, "0 1 o  allow x");
+	note_in_state(fd, by_hand, "0 0 o  deny x");
+	(void)close(fd);
+	testbed_wait_log(bed, "decisions are noted in /run/tdx-auth from now on");
+	testbed_wait_attr(bed, others, "authorized", "0");
+	expect_attr(bed, by_hand, "authorized", "1");
+	/* from now on it is this one's */
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized_by", "user\n");
+	later = testbed_add_pci(bed, "0000:00:04.0", 0x8086, 0x10d3);
+	assert_int_equal(testbed_stop(pid, SIGKILL), -SIGKILL);
+	pid = start(bed);
+	testbed_wait_attr(bed, later, "authorized", "1");
+	testbed_wait_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, by_hand, "authorized", "1");
+	stop(pid);
+}
+
 #define KILLED_DEVICES 24
 
 /* Every other device is a mouse. */
@@ -1229,6 +1320,8 @@ int main(void)
 		DAEMON_TEST(test_what_user_space_decided_earlier_survives_a_kill_and_restart),
 		DAEMON_TEST(test_a_decision_by_hand_outlives_a_restart),
 		DAEMON_TEST(test_a_restart_decides_by_the_policy_of_now),
+		DAEMON_TEST(test_without_the_file_of_state_a_start_goes_by_what_it_says),
+		DAEMON_TEST(test_a_file_of_state_that_is_free_at_last_is_taken_over),
 		DAEMON_TEST(test_kills_at_any_moment_lose_no_decision_and_loosen_none),
 		DAEMON_TEST(test_usb_devices_wait_for_a_decision),
 		DAEMON_TEST(test_a_policy_without_a_word_on_usb_leaves_its_default_alone),

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -15,15 +16,22 @@
 #include "names.h"
 #include "util.h"
 
+#ifndef MODPROBES /* a test has its own */
+#define MODPROBES "/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe"
+#endif
+
 #define ANCESTORS_MAX 3 /* the shell, and whoever called it, which may be one itself */
-#define WORDS_MAX 4096	/* bytes of a command line */
+#define BYTES_MAX 4096	/* of a command line */
+#define WORDS_MAX (BYTES_MAX / 2 + 1)
 
 struct Request {
 	const char *module;	   /* as it was asked for here; not escaped */
 	char *reason;		   /* escaped; NULL: unknown */
 	char caller[32];	   /* the name of the process that wants it, or "" */
-	char words[WORDS_MAX + 2]; /* modprobe's command line: strings, then "" */
-	const char *alias;	   /* in it: what modprobe was asked for, NULL: unknown */
+	char bytes[BYTES_MAX + 2]; /* modprobe's command line: strings, then "" */
+	char *words[WORDS_MAX + 1];
+	char *const *parameters; /* of these: what it is to give the module it was asked for */
+	const char *alias;	 /* and what it was asked for, NULL: unknown */
 };
 
 /* --- the reason --- */
@@ -91,25 +99,92 @@ static pid_t read_stat(pid_t pid, char comm[static 32])
 	return parent;
 }
 
-static const char *next_word(const char *word)
+static bool names_module(const char *word, const char *module)
 {
-	return word + strlen(word) + 1;
+	for (; *word && *module; word++, module++)
+		if (*word != *module && !(*word == '-' && *module == '_'))
+			return false;
+	return *word == *module;
 }
 
-/* The first word that is no option and belongs to none. */
-static const char *first_operand(const char *words)
+/* Puts the strings at @bytes, which "" ends, into @words, and NULL. Returns how many. */
+static int split(char *bytes, char *words[static WORDS_MAX + 1])
 {
-	static const char *const with_argument[] = {"-C", "-d", "-S", "-w"};
-	const char *word = words;
+	int n = 0;
 
-	for (word = next_word(word); *word == '-'; word = next_word(word)) {
-		if (streq(word, "--"))
-			return *next_word(word) ? next_word(word) : NULL;
-		for (size_t i = 0; i < ELEMENTSOF(with_argument); i++)
-			if (streq(word, with_argument[i]) && *next_word(word))
-				word = next_word(word);
+	for (char *word = bytes; *word && n < WORDS_MAX; word += strlen(word) + 1)
+		words[n++] = word;
+	words[n] = NULL;
+	return n;
+}
+
+/* Goes past the options as modprobe does: kmod's tools/modprobe.c, do_modprobe(). Returns the
+ * number of the first operand. */
+static int skip_options(int n, char **words, bool *ret_all, bool *ret_unsure)
+{
+	enum { OPT_OTHER = 256 };
+	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},
+		{"remove", no_argument, NULL, 'r'},
+		{"remove-dependencies", no_argument, NULL, OPT_OTHER},
+		{"remove-holders", no_argument, NULL, OPT_OTHER},
+		{"wait", required_argument, NULL, 'w'},
+		{"resolve-alias", no_argument, NULL, 'R'},
+		{"first-time", no_argument, NULL, OPT_OTHER},
+		{"ignore-install", no_argument, NULL, 'i'},
+		{"ignore-remove", no_argument, NULL, 'i'},
+		{"use-blacklist", no_argument, NULL, 'b'},
+		{"force", no_argument, NULL, 'f'},
+		{"force-modversion", no_argument, NULL, OPT_OTHER},
+		{"force-vermagic", no_argument, NULL, OPT_OTHER},
+		{"show-depends", no_argument, NULL, 'D'},
+		{"showconfig", no_argument, NULL, 'c'},
+		{"show-config", no_argument, NULL, 'c'},
+		{"show-modversions", no_argument, NULL, OPT_OTHER},
+		{"dump-modversions", no_argument, NULL, OPT_OTHER},
+		{"show-exports", no_argument, NULL, OPT_OTHER},
+		{"dry-run", no_argument, NULL, 'n'},
+		{"show", no_argument, NULL, 'n'},
+		{"config", required_argument, NULL, 'C'},
+		{"dirname", required_argument, NULL, 'd'},
+		{"set-version", required_argument, NULL, 'S'},
+		{"syslog", no_argument, NULL, 's'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+
+	*ret_all = *ret_unsure = false;
+	optind = opterr = 0;
+	while ((c = getopt_long(n, words, "arw:RibfDcnC:d:S:sqvVh", options, NULL)) >= 0) {
+		*ret_all = *ret_all || c == 'a';
+		*ret_unsure = *ret_unsure || c == '?';
 	}
-	return *word ? word : NULL;
+	return optind;
+}
+
+/* What modprobe was asked for. With --all every word is a module, and none a parameter of another;
+ * of an option that is not known here nobody can tell what it does to the words behind it. */
+static void read_words(struct Request *request)
+{
+	bool all, unsure;
+	int n = split(request->bytes, request->words), first;
+
+	if (n == 0)
+		return;
+	first = skip_options(n, request->words, &all, &unsure);
+	request->parameters = request->words + n;
+	if (!all && first < n) {
+		request->alias = request->words[first];
+		if (!unsure)
+			request->parameters = request->words + first + 1;
+	}
+	for (int i = first; all && i < n; i++)
+		if (n - first == 1 || names_module(request->words[i], request->module))
+			request->alias = request->words[i];
 }
 
 /* The nearest process above that is no shell: modprobe, udev, or systemd. */
@@ -128,9 +203,9 @@ static void find_caller(struct Request *request)
 		}
 		if (!streq(request->caller, "modprobe") && !streq(request->caller, "kmod"))
 			return;
-		n = read_proc(pid, "cmdline", request->words, WORDS_MAX);
-		request->words[n < 0 ? 0 : n] = request->words[n < 0 ? 1 : n + 1] = '\0';
-		request->alias = n > 0 ? first_operand(request->words) : NULL;
+		n = read_proc(pid, "cmdline", request->bytes, BYTES_MAX);
+		request->bytes[n < 0 ? 0 : n] = request->bytes[n < 0 ? 1 : n + 1] = '\0';
+		read_words(request);
 		return;
 	}
 	*request->caller = '\0';
@@ -211,21 +286,12 @@ static void tell(const struct Request *request, bool audit)
 
 /* --- audit --- */
 
-static bool names_module(const char *word, const char *module)
-{
-	for (; *word && *module; word++, module++)
-		if (*word != *module && !(*word == '-' && *module == '_'))
-			return false;
-	return *word == *module;
-}
-
 /* Has modprobe load the module, with the options of modprobe.d and those that it was given by hand:
  * they went through no shell, and do not now. */
 static void load(const struct Request *request)
 {
-	static const char *const paths[] = {"/sbin/modprobe", "/usr/sbin/modprobe",
-					    "/bin/modprobe"};
-	const char *args[WORDS_MAX / 2 + 8];
+	static const char *const paths[] = {MODPROBES};
+	const char *args[WORDS_MAX + 8];
 	size_t n = 0;
 
 	args[n++] = "modprobe";
@@ -233,9 +299,8 @@ static void load(const struct Request *request)
 	args[n++] = "--";
 	args[n++] = request->module;
 	if (request->alias && names_module(request->alias, request->module))
-		for (const char *word = next_word(request->alias);
-		     *word && n < ELEMENTSOF(args) - 1; word = next_word(word))
-			args[n++] = word;
+		for (char *const *word = request->parameters; *word; word++)
+			args[n++] = *word;
 	args[n] = NULL;
 	for (size_t i = 0; i < ELEMENTSOF(paths); i++)
 		(void)execv(paths[i], (char *const *)args);

@@ -8,6 +8,8 @@
 #define MODULE_TABLE_OWNER owner_table
 #define MODULE_TABLE_VENDOR vendor_table
 #define JOURNAL_SOCKET "/tmp/tdx-auth-test-modgate.socket"
+#define MODPROBES modprobe_path
+static char modprobe_path[] = "/tmp/tdx-auth-modprobe-XXXXXX";
 static char owner_table[] = "/tmp/tdx-auth-owner-XXXXXX";
 static char vendor_table[] = "/tmp/tdx-auth-vendor-XXXXXX";
 int modgate_main(int argc, char **argv);
@@ -15,6 +17,7 @@ int modgate_main(int argc, char **argv);
 #include "tdx-auth-modgate.c" // NOLINT(bugprone-suspicious-include)
 #undef main
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "capture.h"
@@ -126,19 +129,101 @@ static void test_the_journal_has_the_module_in_a_field(void **state)
 	(void)unlink(JOURNAL_SOCKET);
 }
 
+/* What the gate takes @module to be asked for as, by these words, and its parameters. */
+static void expect_read(const char *words, size_t size, const char *module, const char *alias,
+			const char *parameters)
+{
+	struct Request request = {.module = module};
+	char text[64] = "";
+
+	memcpy(request.bytes, words, size);
+	read_words(&request);
+	if (!streq_or_null(request.alias, alias) && (request.alias || alias))
+		fail_msg("%s is wanted as %s, not %s", module, request.alias, alias);
+	for (char *const *p = request.parameters; p && *p; p++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s;", *p);
+	assert_string_equal(text, parameters);
+}
+#define EXPECT_READ(words, ...) expect_read(words, sizeof(words), __VA_ARGS__)
+
 static void test_what_modprobe_was_asked_for_is_found_in_its_words(void **state)
 {
-	assert_string_equal(first_operand("modprobe\0-q\0--\0pci:v1\0"), "pci:v1");
-	assert_string_equal(first_operand("modprobe\0-C\0conf\0-v\0a\0b=1\0"), "a");
-	assert_null(first_operand("modprobe\0"));
-	assert_null(first_operand("modprobe\0-q\0--\0"));
-	assert_null(first_operand("modprobe\0-C\0"));
+	EXPECT_READ("modprobe\0-q\0--\0pci:v1\0", "a", "pci:v1", "");
+	EXPECT_READ("modprobe\0-C\0conf\0-v\0a\0b=1\0", "a", "a", "b=1;");
+	EXPECT_READ("modprobe\0a\0-v\0b=1\0--first-time\0c=2\0", "a", "a", "b=1;c=2;");
+	EXPECT_READ("modprobe\0-vS\0"
+		    "6.1\0a\0",
+		    "a", "a", "");
+	EXPECT_READ("modprobe\0-a\0a\0b\0", "a", "a", "");
+	EXPECT_READ("modprobe\0-qab\0a\0b\0", "b", "b", "");
+	EXPECT_READ("modprobe\0a\0b\0--all\0", "c", NULL, "");
+	EXPECT_READ("modprobe\0--al\0alias\0", "a", "alias", "");
+	EXPECT_READ("modprobe\0--new\0a\0b\0", "a", "a", "");
+	EXPECT_READ("modprobe\0", "a", NULL, "");
+	EXPECT_READ("modprobe\0-q\0--\0", "a", NULL, "");
+	EXPECT_READ("modprobe\0-C\0", "a", NULL, "");
+	EXPECT_READ("", "a", NULL, "");
 	assert_true(names_module("snd-hda", "snd_hda"));
 	assert_false(names_module("snd", "snd_hda"));
 	assert_false(names_module("snd_hda", "snd"));
 }
 
-int main(void)
+/* --- audit --- */
+
+#define MODPROBE "/sbin/modprobe"
+
+/* Runs modprobe with words for the shell, where the modules a and b have the gate in their places.
+ * Returns what the gate would have modprobe load, line by line. */
+static char *audited(const char *self, const char *words)
+{
+	char config[] = "/tmp/tdx-auth-config-XXXXXX", log[] = "/tmp/tdx-auth-log-XXXXXX";
+	_cleanup_free_ char *text = NULL, *command = NULL;
+	char *found = calloc(1, 4096);
+	_cleanup_fclose_ FILE *file = NULL;
+
+	(void)close(mkstemp(config));
+	(void)close(mkstemp(log));
+	assert_true(asprintf(&text, "install a %s %s audit\ninstall b %s %s audit\n", self,
+			     modprobe_path, self, modprobe_path) > 0);
+	put(config, text);
+	free(text);
+	assert_true(asprintf(&text, "#!/bin/sh\necho \"$*\" >>%s\n", log) > 0);
+	put(modprobe_path, text);
+	assert_int_equal(chmod(modprobe_path, 0755), 0);
+	assert_true(asprintf(&command, MODPROBE " -C %s %s 2>/dev/null", config, words) > 0);
+	assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+	file = fopen(log, "re");
+	assert_non_null(file);
+	assert_true(fread(found, 1, 4095, file) < 4095);
+	(void)unlink(config);
+	(void)unlink(log);
+	return found;
+}
+
+static const char *self; /* the path of this program */
+
+static void test_an_audit_gives_a_module_its_own_parameters_alone(void **state)
+{
+	_cleanup_free_ char *one = NULL, *all = NULL;
+
+	if (access(MODPROBE, X_OK) < 0)
+		skip();
+	one = audited(self, "a x=1 'y=2 3'");
+	assert_string_equal(one, "--ignore-install -- a x=1 y=2 3\n");
+	all = audited(self, "-a a b");
+	assert_string_equal(all, "--ignore-install -- a\n--ignore-install -- b\n");
+}
+
+/* As modprobe runs it: PROGRAM MODPROBE audit. */
+static int be_the_gate(char **argv)
+{
+	char *const args[] = {argv[0], argv[2], NULL};
+
+	(void)snprintf(modprobe_path, sizeof(modprobe_path), "%s", argv[1]);
+	return modgate_main(2, (char **)args);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_reason_of_the_table_is_said),
@@ -147,13 +232,19 @@ int main(void)
 		cmocka_unit_test(test_hostile_names_and_tables_are_escaped),
 		cmocka_unit_test(test_the_journal_has_the_module_in_a_field),
 		cmocka_unit_test(test_what_modprobe_was_asked_for_is_found_in_its_words),
+		cmocka_unit_test(test_an_audit_gives_a_module_its_own_parameters_alone),
 	};
 	int r;
 
+	if (argc == 3)
+		return be_the_gate(argv);
+	self = argv[0];
+	(void)close(mkstemp(modprobe_path));
 	(void)close(mkstemp(owner_table));
 	(void)close(mkstemp(vendor_table));
 	r = RUN_TESTS("modgate", tests);
 	(void)unlink(owner_table);
 	(void)unlink(vendor_table);
+	(void)unlink(modprobe_path);
 	return r;
 }

@@ -114,6 +114,9 @@ static void test_an_audit_loads_what_it_would_deny_as_it_was_asked_for(void **st
 	vm_expect_soon(vm, RECORD("dummy_hcd", "would be denied"));
 	/* what it depends on is loaded the same way */
 	vm_expect_soon(vm, RECORD("udc_core", "would be denied"));
+	/* each word is a module's, and none another one's parameter */
+	vm_expect(vm, 0, "modprobe -a e1000 e1000e && " LOADED("e1000") " && " LOADED("e1000e"));
+	vm_expect(vm, 1, "dmesg | grep 'e1000: unknown parameter'");
 	render(vm, "mode: \"off\"", "");
 	vm_expect(vm, 0, "modprobe nvme");
 	vm_expect(vm, 1, RECORD("nvme", "."));

@@ -7,7 +7,7 @@
 
 #include "escape.h"
 #include "lint.h"
-#include "module-allow.h"
+#include "module-asks.h"
 #include "modules.h"
 #include "names.h"
 #include "output.h"

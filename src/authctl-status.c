@@ -8,8 +8,10 @@
 #include "initrd.h"
 #include "inventory.h"
 #include "log.h"
+#include "module-rendered.h"
 #include "output.h"
 #include "phase.h"
+#include "policy-files.h"
 #include "protection.h"
 #include "view.h"
 
@@ -42,6 +44,8 @@ struct Status {
 	struct BusState *buses;
 	size_t n_buses;
 	enum InitrdPolicy initrd;
+	bool has_rendered; /* the policy could be read: */
+	struct Rendered rendered;
 	bool has_first; /* somebody noted: */
 	struct FirstDrivers first;
 };
@@ -51,6 +55,7 @@ static void status_done(struct Status *status)
 	(void)sd_bus_message_unref(status->answer);
 	free(status->counts);
 	free(status->buses);
+	rendered_done(&status->rendered);
 	first_drivers_done(&status->first);
 }
 
@@ -187,6 +192,17 @@ static void look_at_boot(struct Status *status)
 	status->initrd = initrd_compare();
 }
 
+/* What is in modprobe.d is of the drop-ins, or is not. */
+static int look_at_modules(struct Status *status)
+{
+	_cleanup_policy_ struct Policy *policy = NULL;
+
+	if (policy_load(NULL, &policy) < 0)
+		return 0; /* the log told why */
+	status->has_rendered = true;
+	return rendered_compare(policy, &status->rendered);
+}
+
 /* Returns 0 or a negative errno. */
 static int look_directly(struct Status *status)
 {
@@ -288,6 +304,19 @@ static void add_boot(struct Table *table, const struct Status *status)
 			 "Before any decision:", isempty(first) ? "no device had a driver" : first);
 }
 
+static void add_modules(struct Table *table, const struct Status *status)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!status->has_rendered) {
+		add_fact(table, "Modules:", "the policy cannot be read");
+		return;
+	}
+	text = rendered_text(&status->rendered);
+	table->failed = table->failed || !text;
+	add_fact(table, "Modules:", text);
+}
+
 static const char *describe_daemon(const struct Status *status)
 {
 	if (streq(status->daemon, "running"))
@@ -309,6 +338,7 @@ static int print_facts(const struct Status *status)
 	add_fact(&table, "Kernel:", explain_mode(status->kernel_mode));
 	add_fact(&table, "Frozen:", status->frozen ? "yes" : "no");
 	add_fact(&table, "Sealed:", status->sealed ? "yes" : "no");
+	add_modules(&table, status);
 	add_boot(&table, status);
 	if (status->has_numbers) {
 		add_policy(&table, status);
@@ -391,6 +421,21 @@ static struct json_object *initrd_to_json(const struct Status *status)
 	return object;
 }
 
+static struct json_object *modules_to_json(const struct Status *status)
+{
+	const struct Rendered *rendered = &status->rendered;
+	struct json_object *object = json_object_new_object();
+
+	json_add_string(object, "rendered", rendered_state_to_string(rendered->state));
+	json_add_string(object, "mode", module_mode_to_string(rendered->wanted));
+	json_add_string(object, "rendered_mode",
+			rendered->mode == _MODULES_INVALID ? NULL
+							   : module_mode_to_string(rendered->mode));
+	json_object_object_add(object, "rendered_kernels", strings_to_json(&rendered->kernels));
+	json_add_string(object, "kernel", rendered->running);
+	return object;
+}
+
 static struct json_object *first_to_json(const struct Status *status)
 {
 	struct json_object *list = json_object_new_array();
@@ -425,6 +470,8 @@ static int print_status_json(const struct Status *status)
 	json_object_object_add(root, "counts", status->has_numbers ? counts_to_json(status) : NULL);
 	json_object_object_add(root, "buses", buses_to_json(status));
 	json_object_object_add(root, "initrd", initrd_to_json(status));
+	json_object_object_add(root, "modules",
+			       status->has_rendered ? modules_to_json(status) : NULL);
 	json_object_object_add(root, "first_drivers",
 			       status->has_first ? first_to_json(status) : NULL);
 	return json_print(root);
@@ -432,11 +479,18 @@ static int print_status_json(const struct Status *status)
 
 /* --- the verb --- */
 
+static bool are_modules_well(const struct Status *status)
+{
+	return !status->has_rendered || status->rendered.state == RENDERED_CURRENT ||
+	       status->rendered.state == RENDERED_UNKNOWN;
+}
+
 static bool is_well(const struct Status *status)
 {
-	return status->has_numbers && streq_or_null(status->policy, POLICY_OK) &&
-	       status->initrd != INITRD_REFUSED && status->missing_rules == 0 &&
-	       isempty(status->impairment) && isempty(status->configuration);
+	return status->has_numbers && are_modules_well(status) &&
+	       streq_or_null(status->policy, POLICY_OK) && status->initrd != INITRD_REFUSED &&
+	       status->missing_rules == 0 && isempty(status->impairment) &&
+	       isempty(status->configuration);
 }
 
 int verb_status(const struct Options *options, char *const *args)
@@ -450,6 +504,8 @@ int verb_status(const struct Options *options, char *const *args)
 	if (r < 0)
 		r = look_directly(&status);
 	look_at_boot(&status);
+	if (r >= 0)
+		r = look_at_modules(&status);
 	if (r >= 0)
 		r = options->json ? print_status_json(&status) : print_status(&status);
 	r = finish(r, "show the status");

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "manager.h"
 #include "metrics.h"
+#include "module-rendered.h"
 #include "names.h"
 #include "phase.h"
 #include "policy-files.h"
@@ -218,6 +219,7 @@ static void on_loaded(const struct Policy *policy, void *userdata)
 
 	source->is_degraded = false;
 	note_in_force(policy);
+	rendered_warn(policy);
 }
 
 int authd_main(int argc, char **argv)
@@ -246,6 +248,7 @@ int authd_main(int argc, char **argv)
 	options.userdata = &source;
 	if (!source.is_frozen)
 		note_in_force(policy);
+	rendered_warn(policy);
 	warn_of_vital(policy);
 	if (source.is_degraded)
 		options.remark = "policy REFUSED, the built-in one is in force; ";

@@ -6,6 +6,7 @@
 
 #include "glob-match.h"
 #include "hardened.h"
+#include "module-asks.h"
 #include "module-render.h"
 #include "modules.h"
 
@@ -215,41 +216,6 @@ static bool give_driver(struct Judge *judge, const char *driver, const char *mod
 	return any;
 }
 
-static const struct Condition *exact_id(const struct Match *match, enum IdField field)
-{
-	for (uint32_t i = 0; i < match->n_conditions; i++) {
-		const struct Condition *c = &match->conditions[i];
-
-		if (c->type == CONDITION_ID && c->field == field && c->n == 1 &&
-		    c->numbers[0].mask == UINT32_MAX)
-			return c;
-	}
-	return NULL;
-}
-
-static uint32_t number_of(const struct Condition *condition)
-{
-	return condition ? condition->numbers[0].value : 0;
-}
-
-char *rule_modalias(const struct Rule *rule, bool by_class)
-{
-	const struct Condition *vendor = exact_id(&rule->match, ID_VENDOR),
-			       *device = exact_id(&rule->match, ID_DEVICE),
-			       *class = by_class ? exact_id(&rule->match, ID_CLASS) : NULL;
-	uint32_t code = number_of(class);
-	char *text = NULL;
-	int n = -1;
-
-	if (rule->match.bus == BUS_PCI && ((vendor && device) || class))
-		n = asprintf(&text, "pci:v%08Xd%08Xsv00000000sd00000000bc%02Xsc%02Xi%02X",
-			     number_of(vendor), number_of(device), code >> 16 & 0xff,
-			     code >> 8 & 0xff, code & 0xff);
-	else if (rule->match.bus == BUS_VIRTIO && device)
-		n = asprintf(&text, "virtio:d%08Xv%08X", number_of(device), number_of(vendor));
-	return n < 0 ? NULL : text;
-}
-
 /* Whether a device is there that tells what the rule's devices need. */
 static bool has_device(const struct Judge *judge, const struct Rule *rule)
 {
@@ -382,27 +348,12 @@ static void judge_device(struct Judge *judge, const struct Device *device,
 
 /* --- the hardened list --- */
 
-/* Whether anything leaves devices of @bus to the kernel. */
-static bool kernel_decides(const struct Policy *policy, enum Bus bus)
-{
-	if (policy_default(policy, bus) == ACTION_KERNEL)
-		return true;
-	for (size_t i = 0; i < policy_n_rules(policy); i++) {
-		const struct Rule *rule = policy_rule(policy, i);
-
-		if (rule->action == ACTION_KERNEL &&
-		    (rule->match.bus == bus || rule->match.bus == _BUS_INVALID))
-			return true;
-	}
-	return false;
-}
-
 static void judge_entry(struct Judge *judge, const struct HardenedEntry *entry)
 {
 	_cleanup_free_ char *modalias = NULL;
 	int n = 0;
 
-	if (!entry->driver || !kernel_decides(judge->question->policy, entry->bus))
+	if (!entry->driver || !policy_leaves_to_kernel(judge->question->policy, entry->bus))
 		return;
 	if (entry->bus == BUS_PCI && entry->class_mask == 0)
 		n = asprintf(&modalias, "pci:v%08Xd%08Xsv00000000sd00000000bc00sc00i00",

@@ -62,8 +62,3 @@ const char *module_reason_to_string(enum ModuleReason reason);
  * devices find by an alias, wherever it is (virtiofs, 9pnet_virtio): systemd loads some of these by
  * their names once the host shows a device for them (its src/core/kmod-setup.c). */
 bool module_is_driver(const struct Module *module);
-
-/* The modalias of a device with the ids that @rule asks for, of no subsystem, and, @by_class, of
- * the class that it does: a new string, NULL where the rule does not name those, or out of memory.
- */
-char *rule_modalias(const struct Rule *rule, bool by_class);

@@ -5,7 +5,9 @@
 
 #include "escape.h"
 #include "log.h"
+#include "module-asks.h"
 #include "module-render.h"
+#include "module-rendered.h"
 #include "modules.h"
 #include "names.h"
 
@@ -368,9 +370,9 @@ static int write_config(FILE *file, const struct ModulePlan *plan)
 
 		if (!version)
 			return -ENOMEM;
-		(void)fprintf(file, "# Kernel: %s\n", version);
+		(void)fprintf(file, MODULE_KERNEL "%s\n", version);
 	}
-	(void)fprintf(file, "# Mode: %s\n", module_mode_to_string(module_plan_mode(plan)));
+	(void)fprintf(file, MODULE_MODE "%s\n", module_mode_to_string(module_plan_mode(plan)));
 	if (module_plan_mode(plan) == MODULES_OFF)
 		return 0;
 	r = write_softdeps(file, plan);
@@ -379,9 +381,15 @@ static int write_config(FILE *file, const struct ModulePlan *plan)
 
 static int write_table(FILE *file, const struct ModulePlan *plan)
 {
+	_cleanup_free_ char *asks = NULL;
+
 	(void)fputs("# Made by \"tdx-authctl modules render\": do not edit.\n", file);
 	if (module_plan_mode(plan) == MODULES_OFF)
 		return 0;
+	asks = module_asks(plan->view.policy);
+	if (!asks)
+		return -ENOMEM;
+	(void)fputs(asks, file);
 	for (size_t i = 0; i < plan->list.n; i++) {
 		_cleanup_free_ char *name = NULL, *why = NULL, *safe = NULL;
 

@@ -173,6 +173,9 @@ check "a module of the new kernel is found to be undecided" sh -c "
     '$authctl' modules check --root '$root' >'$work/out'
     [ \$? = 3 ] && grep -q '^fresh: was unknown, is denied' '$work/out'"
 cp "$tree/lib/modules/$version/modules.dep" "$modules"
+check "the table begins with what the policy asks for" sh -c "
+    grep '^# Asks: ' '$work/first.table' | tail -n +2 >'$work/asks' && LC_ALL=C sort -cu '$work/asks' &&
+    grep -q '^# Asks: driver e1000e pci:v00008086d000010D3sv' '$work/asks' && grep -qx '# Asks: allow ib_\\*' '$work/asks'"
 check "the table says of each module that is denied why" sh -c "
     grep -q '^vboxsf	needs vboxguest, which is denied$' '$work/first.table' && ! grep -q ^dm_crypt '$work/first.table'"
 check "explain names the line that refuses" sh -c "

@@ -136,8 +136,8 @@ static void test_status_without_a_daemon_shows_what_the_machine_shows(void **sta
 	assert_int_equal(run(&out, &err, "status"), EXIT_FAILED);
 	assert_string_equal(err, "");
 	expect_in(out, "no daemon runs");
-	expect_in(out, "Frozen:  yes\n");
-	expect_in(out, "Sealed:  no\n");
+	expect_in(out, "Frozen:   yes\n");
+	expect_in(out, "Sealed:   no\n");
 	expect_in(out, "enforce: it gives a refused device no driver\n");
 	expect_in(out, "pci  kernel   kernel      a refused device gets no driver\n");
 	assert_int_equal(run(&json, NULL, "status", "--json"), EXIT_FAILED);
@@ -362,7 +362,7 @@ static void test_status_of_a_daemon_that_does_not_answer_says_so(void **state)
 
 	assert_int_equal(setenv("TDX_AUTH_PATIENCE_MSEC", "300", 1), 0);
 	assert_int_equal(run(&out, &err, "status"), EXIT_FAILED);
-	expect_in(out, "Daemon:  UNREACHABLE\n");
+	expect_in(out, "Daemon:   UNREACHABLE\n");
 	expect_in(out, "pci  kernel ");
 	expect_in(err, "the daemon did not answer in time");
 	assert_int_equal(run(&json, NULL, "status", "--json"), EXIT_FAILED);
@@ -439,6 +439,36 @@ static void test_status_fails_where_the_policy_is_refused_or_lacks_devices(void 
 	pid = start_mock(bed, "degraded");
 	assert_int_equal(run(&degraded, NULL, "status"), EXIT_FAILED);
 	expect_in(degraded, "1, DEGRADED");
+	stop_mock(pid);
+}
+
+/* What is in modprobe.d is not of this machine's policy, which keeps no module out. */
+static void test_status_fails_where_the_module_policy_is_not_in_force(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *dir = g_build_filename(bed->runtime_dir, "etc", "modprobe.d", NULL),
+			    *path = g_build_filename(dir, MODULE_CONFIG_NAME, NULL);
+	_cleanup_free_ char *text = NULL, *json = NULL;
+	struct json_object *root, *modules;
+	pid_t pid = start_mock(bed, "");
+
+	assert_int_equal(g_mkdir_with_parents(dir, 0755), 0);
+	assert_true(g_file_set_contents(path, "# Kernel: 6.1\n# Mode: enforce\n", -1, NULL));
+	assert_int_equal(setenv("TDX_AUTH_MODULE_ROOT", bed->runtime_dir, 1), 0);
+	assert_int_equal(run(&text, NULL, "status"), EXIT_FAILED);
+	assert_int_equal(run(&json, NULL, "status", "--json"), EXIT_FAILED);
+	assert_int_equal(setenv("TDX_AUTH_MODULE_ROOT", "/nonexistent", 1), 0);
+	expect_in(text, "NOT IN FORCE: the policy says off, and what is rendered says enforce: run "
+			"tdx-authctl modules render\n");
+	root = parse(json);
+	modules = json_object_object_get(root, "modules");
+	assert_string_equal(string_of(modules, "rendered"), "other-mode");
+	assert_string_equal(string_of(modules, "mode"), "off");
+	assert_string_equal(string_of(modules, "rendered_mode"), "enforce");
+	assert_string_equal(json_object_to_json_string_ext(
+				    json_object_object_get(modules, "rendered_kernels"), 0),
+			    "[\"6.1\"]");
+	(void)json_object_put(root);
 	stop_mock(pid);
 }
 
@@ -727,6 +757,7 @@ int main(void)
 		CLIENT_TEST(test_status_of_a_daemon_that_does_not_answer_says_so),
 		CLIENT_TEST(test_status_shows_what_the_daemon_says),
 		CLIENT_TEST(test_status_fails_where_the_policy_is_refused_or_lacks_devices),
+		CLIENT_TEST(test_status_fails_where_the_module_policy_is_not_in_force),
 		CLIENT_TEST(test_status_fails_where_something_keeps_the_daemon_from_its_work),
 		CLIENT_TEST(test_decisions_by_hand_are_the_daemons),
 		CLIENT_TEST(test_the_freeze_and_the_seal_bind_what_goes_to_the_daemon),

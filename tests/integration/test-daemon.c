@@ -858,6 +858,22 @@ static void wait_for_metric(struct Testbed *bed, const char *line)
 	fail_msg("no \"%s\" in the metrics:\n%s", line, text ? text : "none");
 }
 
+static void test_a_start_and_a_reload_tell_where_modules_are_not_rendered(void **state)
+{
+	struct Testbed *bed = *state;
+	pid_t pid = start(bed);
+
+	testbed_expect_not_logged(bed, "modules: ");
+	reload(bed, pid, "version: 1\nmodules: { mode: audit }\n");
+	testbed_wait_log(bed, "modules: NOT IN FORCE: the policy says audit, and nothing is "
+			      "rendered: run tdx-authctl modules render");
+	testbed_policy(bed, "version: 1\nmodules: { mode: enforce }\n");
+	stop(pid);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "modules: NOT IN FORCE: the policy says enforce");
+	stop(pid);
+}
+
 static void test_the_metrics_tell_what_became_of_devices(void **state)
 {
 	struct Testbed *bed = *state;
@@ -1343,6 +1359,7 @@ int main(void)
 		DAEMON_TEST(test_a_rule_without_the_devices_it_needs_is_reported),
 		DAEMON_TEST(test_a_rule_for_the_start_admits_no_device_that_is_plugged),
 		DAEMON_TEST(test_after_the_freeze_only_marked_rules_admit_and_no_policy_is_loaded),
+		DAEMON_TEST(test_a_start_and_a_reload_tell_where_modules_are_not_rendered),
 		DAEMON_TEST(test_the_metrics_tell_what_became_of_devices),
 		DAEMON_TEST(test_after_the_seal_no_rule_admits_a_device),
 		DAEMON_TEST(

@@ -36,6 +36,7 @@ static void test_modprobe_of_a_denied_module_fails_with_the_reason(void **state)
 
 	vm_expect(vm, 0, "modprobe e1000 && rmmod e1000");
 	render(vm, "mode: enforce", "");
+	vm_expect(vm, 0, "tdx-authctl status | grep '^Modules: *enforce$'");
 	vm_expect(vm, 0,
 		  "! modprobe e1000 2>/tmp/out && grep -q 'module e1000 (by modprobe) is denied: "
 		  "nothing in the policy needs it' /tmp/out");

@@ -377,6 +377,17 @@ static void print_holes(const struct Check *check)
 	}
 }
 
+static void print_notes(const struct Check *check)
+{
+	const struct Vector *notes = &check->plan->notes;
+
+	for (size_t i = 0; i < notes->n; i++) {
+		_cleanup_free_ char *safe = escape_text(string_at(notes, i));
+
+		(void)printf("%s\n", safe ? safe : "out of memory");
+	}
+}
+
 static struct json_object *holes_to_json(const struct Check *check)
 {
 	const struct ModuleHole *holes = check->holes.data;
@@ -400,6 +411,7 @@ static int print_check(struct Check *check, bool json)
 	struct json_object *root;
 
 	if (!json) {
+		print_notes(check);
 		print_holes(check);
 		(void)printf("%s\n", check->is_current
 					     ? "What was rendered is what the policy says."
@@ -413,6 +425,7 @@ static int print_check(struct Check *check, bool json)
 	json_object_object_add(root, "changes", TAKE_PTR(check->changes));
 	json_object_object_add(root, "undecided", TAKE_PTR(check->undecided));
 	json_object_object_add(root, "holes", holes_to_json(check));
+	json_object_object_add(root, "notes", strings_to_json(&check->plan->notes));
 	return json_print(root);
 }
 

@@ -9,6 +9,7 @@
 #include "module-asks.h"
 #include "module-render.h"
 #include "modules.h"
+#include "suggest.h"
 
 struct Judge {
 	const struct ModuleQuestion *question;
@@ -28,6 +29,7 @@ static const struct {
 	{"outside", "no driver, and the policy is not strict"},
 	{"rule", "driver of the rule"},
 	{"device", "for"},
+	{"ids", "by ids alone, as no module is called"},
 	{"hardened", "driver of hardened devices:"},
 	{"needed", "needed by"},
 	{"soft", "soft dependency of"},
@@ -188,30 +190,59 @@ static void judge_module(struct Judge *judge, const struct Module *module)
 
 /* --- drivers --- */
 
+/* Gives @named, and of @names those that need it, where it is none of them itself. */
+static void give_named(struct Judge *judge, const struct Module *named, char *const *names,
+		       enum ModuleReason reason, const char *why)
+{
+	bool is_known = false;
+
+	for (char *const *name = names; name && *name; name++)
+		is_known = is_known || streq(*name, named->name);
+	for (char *const *name = names; !is_known && name && *name; name++) {
+		const struct Module *module = find(judge, *name);
+
+		if (module && needs(judge, module, named))
+			give(judge, module, reason, "%s", why);
+	}
+	give(judge, named, reason, "%s", why);
+}
+
+/* Gives all of @names. @driver is that which none of them is called by, or NULL. Returns whether
+ * there was any. */
+static bool give_fitting(struct Judge *judge, const char *driver, char *const *names,
+			 enum ModuleReason reason, const char *why)
+{
+	bool any = false;
+
+	for (char *const *name = names; name && *name; name++) {
+		const struct Module *module = find(judge, *name);
+
+		any = any || module;
+		if (module && driver)
+			give(judge, module, MODULE_IDS, "%s: %s", driver, why);
+		else if (module)
+			give(judge, module, reason, "%s", why);
+	}
+	return any;
+}
+
 /* Gives what a device with @modalias, NULL if that is unknown, needs for the driver called @driver.
  * Nothing tells which module has a driver. It is the one of that name; where the device does not
  * know that one, it is a library that the module with the driver needs (xhci_hcd, which is in
- * xhci_pci). Where there is none of that name, it is among those that the device knows. Returns
- * whether there was any. */
+ * xhci_pci). Where there is none of that name, it is among those that the device knows, or built
+ * in: all of them have to be allowed for it, and the owner is told. Returns whether there was any.
+ */
 static bool give_driver(struct Judge *judge, const char *driver, const char *modalias,
 			enum ModuleReason reason, const char *why)
 {
 	const struct Module *named = driver ? find(judge, driver) : NULL;
 	char **names = modalias ? resolve(judge, modalias) : NULL;
-	bool is_known = false, any = named;
+	bool any = named;
 
-	for (char **name = names; name && *name; name++)
-		is_known = is_known || (named && streq(*name, named->name));
-	for (char **name = names; name && *name; name++) {
-		const struct Module *module = find(judge, *name);
-
-		if (!module || (named && (is_known || !needs(judge, module, named))))
-			continue;
-		give(judge, module, reason, "%s", why);
-		any = true;
-	}
 	if (named)
-		give(judge, named, reason, "%s", why);
+		give_named(judge, named, names, reason, why);
+	else
+		any = give_fitting(judge, driver, names, reason, why);
 	modules_free(names);
 	return any;
 }
@@ -247,6 +278,41 @@ static void note_unknown(struct Judge *judge, const struct Rule *rule, const cha
 		     name, named->name);
 }
 
+/* "a, b": those of @names that can be loaded, a new string; NULL where there is none. */
+static char *loadable(struct Judge *judge, char *const *names)
+{
+	_cleanup_vector_ struct Vector found = {0};
+	char *text = NULL;
+	int r = 0;
+
+	for (char *const *name = names; r == 0 && name && *name; name++) {
+		const struct Module *module = find(judge, *name);
+
+		if (module && !module->is_builtin)
+			r = vector_add(&found, &module->name, sizeof(char *));
+	}
+	if (r == 0 && found.n > 0)
+		text = join_words(found.data, found.n);
+	if (r < 0 || (found.n > 0 && !text))
+		judge->error = -ENOMEM;
+	return text;
+}
+
+/* Its owner sees which modules came in for a driver that may be in none of them. */
+static void note_by_ids(struct Judge *judge, const struct Rule *rule, const char *name,
+			const char *modalias)
+{
+	char **names = modalias ? resolve(judge, modalias) : NULL;
+	_cleanup_free_ char *found = loadable(judge, names);
+
+	if (found)
+		note(judge,
+		     "%s: no module is called like the driver %s; by their ids alone these are "
+		     "allowed for it: %s",
+		     name, rule->driver, found);
+	modules_free(names);
+}
+
 static void judge_rule(struct Judge *judge, const struct Rule *rule)
 {
 	_cleanup_free_ char *name = rule_name(rule), *modalias = rule_modalias(rule, true);
@@ -268,6 +334,8 @@ static void judge_rule(struct Judge *judge, const struct Rule *rule)
 	if (!give_driver(judge, rule->driver, modalias, MODULE_RULE, name) && rule->driver)
 		note(judge, "%s: no module has the name of the driver %s, nor knows its ids", name,
 		     rule->driver);
+	else if (rule->driver && !find(judge, rule->driver))
+		note_by_ids(judge, rule, name, modalias);
 	else if (rule->driver && !has_device(judge, rule))
 		note_unknown(judge, rule, name, modalias);
 }
@@ -285,6 +353,14 @@ static bool admitted_driver(const struct Device *device, const struct Decision *
 		return false;
 	*ret = NULL;
 	return bus_info[device->bus].native || hardened_find(device, ret);
+}
+
+/* The list of hardened devices has bridges by their class, whose other ids are the host's choice:
+ * those of a NIC bring no module of that in. Its drivers of pci are called as their modules, or
+ * built in. */
+static bool tells_by_ids(const struct Device *device, const struct Decision *decision)
+{
+	return device->bus != BUS_PCI || decision->action != ACTION_KERNEL;
 }
 
 static void judge_alias(struct Judge *judge, const char *modalias, bool admitted,
@@ -343,7 +419,8 @@ static void judge_device(struct Judge *judge, const struct Device *device,
 	}
 	if (device->bus == BUS_USB)
 		judge_interfaces(judge, device, admitted, why);
-	judge_alias(judge, device->modalias, admitted, driver, why);
+	if (!admitted || tells_by_ids(device, decision) || (driver && find(judge, driver)))
+		judge_alias(judge, device->modalias, admitted, driver, why);
 }
 
 /* --- the hardened list --- */
@@ -425,6 +502,7 @@ static void give_behind(struct Judge *judge, const struct Module *module)
 	case MODULE_LISTED:
 	case MODULE_RULE:
 	case MODULE_DEVICE:
+	case MODULE_IDS:
 	case MODULE_HARDENED:
 		break;
 	default:

@@ -8,11 +8,12 @@
 
 enum ModuleReason {
 	MODULE_DENIED,
-	MODULE_BUILTIN,	 /* nothing keeps it out */
-	MODULE_LISTED,	 /* the policy's `modules: allow` has it */
-	MODULE_OUTSIDE,	 /* it is no driver, and the policy is not strict */
-	MODULE_RULE,	 /* the driver of a rule that allows devices */
-	MODULE_DEVICE,	 /* a device that is allowed */
+	MODULE_BUILTIN, /* nothing keeps it out */
+	MODULE_LISTED,	/* the policy's `modules: allow` has it */
+	MODULE_OUTSIDE, /* it is no driver, and the policy is not strict */
+	MODULE_RULE,	/* the driver of a rule that allows devices */
+	MODULE_DEVICE,	/* a device that is allowed */
+	MODULE_IDS,	/* it knows ids that are allowed, for a driver whose module nothing tells */
 	MODULE_HARDENED, /* the driver of a hardened device, over which the kernel decides */
 	MODULE_NEEDED,	 /* one that is allowed cannot do without it */
 	MODULE_SOFT,	 /* one that is allowed asks for it: a soft dependency */

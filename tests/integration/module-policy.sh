@@ -236,6 +236,20 @@ rm "$root/etc/modprobe.d/own.conf"
 
 policy <<'EOF'
 version: 1
+modules: { mode: enforce }
+rules:
+- { name: nic, action: allow, driver: no_such_driver, match: { pci: { vendor: "0x8086", device: "0x10d3" } } }
+EOF
+by_ids() {
+    note="50-test.yaml:nic: no module is called like the driver no_such_driver; by their ids alone these are allowed for it: e1000e"
+    render && grep -q "$note" "$work/err" && modules check >"$work/out" && grep -qx "$note" "$work/out" &&
+        modules explain e1000e | grep -q '^Why: *by ids alone, as no module is called no_such_driver: 50-test.yaml:nic$' &&
+        modules check --json | python3 -c 'import json, sys; assert len(json.load(sys.stdin)["notes"]) == 1'
+}
+check "of a driver that no module is called like, the modules are told that its ids bring" by_ids
+
+policy <<'EOF'
+version: 1
 modules: { mode: enforce, strict: true, allow: [ext4, "nf_*"] }
 EOF
 check "another policy is not what was rendered" exits 3 modules check

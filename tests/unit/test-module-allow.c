@@ -199,13 +199,48 @@ static void test_a_driver_in_another_module_is_found(void **state)
 	/* no module has its name: those that know the ids */
 	judge(V "rules:\n- { action: allow, driver: \"Intel NIC\", match: { pci: { vendor: 0x8086, "
 		"device: 0x10d3 } } }\n");
-	expect("e1000e", MODULE_RULE, "");
-	expect("other_nic", MODULE_RULE, "");
+	expect("e1000e", MODULE_IDS, "by ids alone, as no module is called Intel NIC: p.yaml:3");
+	expect("other_nic", MODULE_IDS, "");
+	assert_int_equal(kernel.notes.n, 1);
+	assert_non_null(
+		strstr(string_at(&kernel.notes, 0),
+		       "p.yaml:3: no module is called like the driver Intel NIC; by their ids "
+		       "alone these are allowed for it: e1000e, other_nic"));
 	judge(V "rules:\n- { action: allow, driver: gone, match: { pci: { vendor: 0x1, device: 0x1 "
 		"} } "
 		"}\n");
 	assert_int_equal(kernel.notes.n, 1);
 	assert_non_null(strstr(string_at(&kernel.notes, 0), "no module has the name"));
+}
+
+/* tpm is built in, and its name is that of a module. */
+static void test_a_driver_that_is_built_in_brings_no_module_by_ids(void **state)
+{
+	judge(V "rules:\n- { action: allow, driver: tpm, match: { pci: { vendor: 0x8086, device: "
+		"0x10d3 } } }\n");
+	expect("e1000e", MODULE_DENIED, "nothing");
+	expect("other_nic", MODULE_DENIED, "nothing");
+}
+
+/* A bridge by its class, that has the ids of a NIC. */
+static void test_a_hardened_bridge_brings_no_module_by_ids_of_the_hosts_choice(void **state)
+{
+	char nic[] = "pci:v00008086d000010D3sv00000000sd00000000bc06sc04i00";
+	char path[] = "/sys/devices/pci0000:00/0000:00:03.0", name[] = "0000:00:03.0";
+	struct Device device = {
+		.bus = BUS_PCI,
+		.modalias = nic,
+		.syspath = path,
+		.sysname = name,
+		.have_ids = 1 << ID_VENDOR | 1 << ID_DEVICE | 1 << ID_CLASS,
+		.ids = {[ID_VENDOR] = 0x8086, [ID_DEVICE] = 0x10d3, [ID_CLASS] = 0x060400}};
+
+	assert_int_equal(judge_with(V, "", &device), 0);
+	expect("e1000e", MODULE_DENIED, "nothing");
+	expect("other_nic", MODULE_DENIED, "nothing");
+	/* who allows it without a driver wants what fits */
+	assert_int_equal(judge_with(V "defaults: { pci: allow }\n", "", &device), 0);
+	expect("e1000e", MODULE_DEVICE, "");
 }
 
 static void test_a_rule_without_driver_and_ids_is_noted(void **state)
@@ -343,6 +378,8 @@ int main(void)
 		TEST(test_the_policys_list_allows_with_its_place),
 		TEST(test_a_rules_driver_is_allowed_with_what_it_needs),
 		TEST(test_a_driver_in_another_module_is_found),
+		TEST(test_a_driver_that_is_built_in_brings_no_module_by_ids),
+		TEST(test_a_hardened_bridge_brings_no_module_by_ids_of_the_hosts_choice),
 		TEST(test_a_rule_without_driver_and_ids_is_noted),
 		TEST(test_hardened_drivers_are_allowed_where_the_kernel_decides),
 		TEST(test_devices_allow_their_driver_and_name_why_they_are_denied),

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "by-hand.h"
 #include "escape.h"
 #include "glob-match.h"
 #include "io.h"
@@ -166,13 +167,34 @@ static int warn_of_holes(const struct ModulePlan *plan)
 	return r;
 }
 
+static bool is_of_this_system(const char *root)
+{
+	struct stat here, there;
+
+	return !root || (stat("/", &here) == 0 && stat(root, &there) == 0 &&
+			 here.st_dev == there.st_dev && here.st_ino == there.st_ino);
+}
+
+/* What is in modprobe.d is policy, which does not change after the freeze. */
+static bool is_too_late(const struct Options *options)
+{
+	struct Obstacle obstacle;
+
+	if (!is_of_this_system(options->root) || !by_hand_is_over(&obstacle))
+		return false;
+	log_error("nothing was rendered: %s", obstacle.text);
+	return true;
+}
+
 int verb_modules_render(const struct Options *options, char *const *args)
 {
-	_cleanup_module_plan_ struct ModulePlan plan;
+	_cleanup_module_plan_ struct ModulePlan plan = {0};
 	_cleanup_free_ char *config = NULL, *table = NULL;
 	int r;
 
 	(void)args;
+	if (is_too_late(options))
+		return EXIT_REFUSED;
 	if (module_plan_read(options, &plan) < 0)
 		return EXIT_FAILED;
 	r = module_plan_render(&plan, &config, &table);

@@ -743,6 +743,26 @@ static void test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied(void
 	assert_int_equal(run(NULL, NULL, "deny", "0000:00:01.0"), EXIT_DONE);
 }
 
+/* Of a kernel that is not there, so that nothing is ever rendered here. */
+static void test_after_the_freeze_the_module_policy_is_that_of_other_systems_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *before = NULL, *after = NULL, *here = NULL, *other = NULL;
+
+	assert_int_equal(run(NULL, &before, "modules", "render", "--kernel", "none"), EXIT_FAILED);
+	expect_in(before, "of the kernel none");
+	assert_int_equal(run(NULL, NULL, "freeze"), EXIT_DONE);
+	assert_int_equal(run(NULL, &after, "modules", "render", "--kernel", "none"), EXIT_REFUSED);
+	expect_in(after, "nothing was rendered: ");
+	expect_in(after, "after the freeze, and the policy does not change");
+	assert_int_equal(run(NULL, &here, "modules", "render", "--kernel", "none", "--root", "/."),
+			 EXIT_REFUSED);
+	assert_int_equal(run(NULL, &other, "modules", "render", "--kernel", "none", "--root",
+			     bed->runtime_dir),
+			 EXIT_FAILED);
+	expect_in(other, "of the kernel none");
+}
+
 static void test_the_seal_is_the_kernels_lock_as_well(void **state)
 {
 	struct Testbed *bed = *state;
@@ -811,6 +831,7 @@ int main(void)
 		VERB_TEST(test_a_root_that_is_not_there_is_no_policy),
 		VERB_TEST(test_diff_says_what_came_what_went_and_what_changed),
 		VERB_TEST(test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied),
+		VERB_TEST(test_after_the_freeze_the_module_policy_is_that_of_other_systems_alone),
 		VERB_TEST(test_the_seal_is_the_kernels_lock_as_well),
 		VERB_TEST(test_a_seal_without_the_kernels_lock_says_so),
 	};

@@ -383,6 +383,7 @@ static char *modalias_at(const struct Device *device, size_t i)
 
 const char *module_refusals_find(struct ModuleRefusals *refusals, const struct Device *device)
 {
+	static const char untold[] = "modprobe.d (out of memory)";
 	const char *by = NULL;
 
 	if (!refusals || refusals->rules.refused.n == 0 || !device->modalias)
@@ -390,7 +391,7 @@ const char *module_refusals_find(struct ModuleRefusals *refusals, const struct D
 	for (size_t i = 0; !by && i < n_modaliases(device); i++) {
 		_cleanup_free_ char *modalias = modalias_at(device, i);
 
-		by = modalias ? find_glob(&refusals->rules, modalias) : NULL;
+		by = modalias ? find_glob(&refusals->rules, modalias) : untold;
 	}
 	for (size_t i = 0; by && i < n_modaliases(device); i++) {
 		_cleanup_free_ char *modalias = modalias_at(device, i);

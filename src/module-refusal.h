@@ -20,7 +20,8 @@ DEFINE_TRIVIAL_CLEANUP(struct ModuleRefusals *, module_refusals_free)
 int module_refusals_reread(struct ModuleRefusals *refusals);
 
 /* "FILE:LINE" of the line that refuses the first of the modules, where all that know the device are
- * refused; else NULL, as without memory. The string lives as long as @refusals. @refusals may be
+ * refused; else NULL. Where memory is too short to tell, the device counts as refused, by a phrase.
+ * The string lives as long as @refusals. @refusals may be
  * NULL. Of a usb device its interfaces count, which have to have been read. */
 const char *module_refusals_find(struct ModuleRefusals *refusals, const struct Device *device);
 

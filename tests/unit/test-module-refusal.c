@@ -11,6 +11,15 @@
 
 static struct ModuleRefusals *refusals;
 
+static bool is_memory_short;
+
+char *__real_strdup(const char *s);
+char *__wrap_strdup(const char *s);
+char *__wrap_strdup(const char *s)
+{
+	return is_memory_short ? NULL : __real_strdup(s);
+}
+
 static void put_aliases(const char *text)
 {
 	_cleanup_free_ char *path = NULL;
@@ -190,6 +199,20 @@ static void test_places_outlive_what_was_read(void **state)
 	assert_ptr_equal(by, module_refusals_find(refusals, &device));
 }
 
+/* Where a modalias cannot be made, nobody can tell what it is refused for. */
+static void test_a_device_is_refused_where_memory_is_short(void **state)
+{
+	struct Device unknown = {.bus = BUS_PCI,
+				 .modalias = (char *)"pci:v00000000d00000000sv0sd0bc0sc0i0"};
+
+	modprobe("blacklist uas\n");
+	assert_null(module_refusals_find(refusals, &unknown));
+	is_memory_short = true;
+	assert_string_equal(module_refusals_find(refusals, &unknown), "modprobe.d (out of memory)");
+	is_memory_short = false;
+	assert_null(module_refusals_find(refusals, &unknown));
+}
+
 static void test_what_changes_no_answer_is_no_change(void **state)
 {
 	modprobe("blacklist nvme\n");
@@ -253,6 +276,7 @@ int main(void)
 		TEST(test_the_kernels_command_line_refuses_too),
 		TEST(test_without_modules_nothing_is_refused),
 		TEST(test_places_outlive_what_was_read),
+		TEST(test_a_device_is_refused_where_memory_is_short),
 		TEST(test_what_changes_no_answer_is_no_change),
 		cmocka_unit_test(test_a_refused_device_is_denied_unless_a_rule_allows_it),
 	};

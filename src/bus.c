@@ -305,6 +305,12 @@ static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Who only wants to know whether somebody listens, as is_served() does. */
+static bool is_gone(int error)
+{
+	return error == -ECONNRESET || error == -EPIPE || error == -ENOTCONN;
+}
+
 static int on_peer(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct BusServer *server = userdata;
@@ -316,7 +322,9 @@ static int on_peer(sd_event_source *source, int fd, uint32_t revents, void *user
 		return 0;
 	}
 	r = add_peer(server, peer);
-	if (r < 0)
+	if (is_gone(r))
+		log_debug("who connected to " RUNTIME_DIR "/" BUS_SOCKET " is gone already");
+	else if (r < 0)
 		log_warning("cannot serve a connection to " RUNTIME_DIR "/" BUS_SOCKET ": %s",
 			    strerror(-r));
 	return 0;

@@ -1157,6 +1157,27 @@ static void test_the_socket_of_a_killed_daemon_is_replaced_and_that_of_another_i
 	end(&machine);
 }
 
+/* As another daemon does at its start, and whoever only wants to know. */
+static void test_who_looks_whether_somebody_listens_leaves_no_record(void **state)
+{
+	struct Machine machine = start(state);
+	sd_bus *bus;
+
+	for (int i = 0; i < 8; i++) {
+		int fd = connect_raw(machine.bed);
+
+		assert_true(fd >= 0);
+		if (i % 2) /* and what begins as a client does */
+			assert_int_equal(write(fd, "\0AUTH", 5), 5);
+		(void)close(fd);
+	}
+	bus = connect_peer(machine.bed);
+	expect_manager(bus, "PolicyState", "ok");
+	(void)sd_bus_flush_close_unref(bus);
+	testbed_expect_not_logged(machine.bed, "connection");
+	end(&machine);
+}
+
 /* --- introspection --- */
 
 static char *introspect(sd_bus *bus, const char *path)
@@ -1547,6 +1568,7 @@ int main(void)
 		BUS_TEST(test_what_happens_is_told_to_peers),
 		BUS_TEST(test_what_happens_is_told_on_the_system_bus),
 		BUS_TEST(test_the_bus_may_come_go_and_come_back),
+		BUS_TEST(test_who_looks_whether_somebody_listens_leaves_no_record),
 		BUS_TEST(test_the_socket_of_a_killed_daemon_is_replaced_and_that_of_another_is_not),
 		BUS_TEST(test_every_method_is_tested_and_all_there_is_is_in_the_manual),
 		BUS_TEST(test_explain_says_which_rules_were_tried),

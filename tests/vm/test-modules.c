@@ -141,7 +141,8 @@ static void test_modprobe_d_takes_a_device_but_not_what_the_machine_runs_on(void
 		       strrchr(old, '/') + 1);
 	vm_expect_output(vm, "0", "cat %s/authorized", old);
 	vm_expect(vm, 0,
-		  "n=$(basename %s/net/*) && busybox ip addr add 192.0.2.1/24 dev $n && "
+		  "udevadm settle && n=$(basename %s/net/*) && busybox ip addr add 192.0.2.1/24 "
+		  "dev $n && "
 		  "busybox ip link set $n up && busybox ip route add default via 192.0.2.2",
 		  device);
 	vm_expect(vm, 0, "echo blacklist e1000e >/etc/modprobe.d/own.conf");

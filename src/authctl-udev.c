@@ -3,7 +3,6 @@
 
 #include "authctl.h"
 #include "config-file.h"
-#include "driver-gate.h"
 #include "escape.h"
 #include "initrd.h"
 #include "log.h"
@@ -12,7 +11,6 @@
 #include "phase.h"
 #include "policy-start.h"
 #include "state-find.h"
-#include "state.h"
 #include "sysfs-io.h"
 #include "udev-property.h"
 
@@ -109,32 +107,12 @@ static int answer(const struct Question *question)
 	return -ETIME;
 }
 
-/* Whether a device may be held to the driver at @path, or wait for any: an initrd has many drivers
- * come, and few of them are waited for. */
-static bool is_waited_for(const char *path)
-{
-	_cleanup_(registry_done) struct Registry registry = {0};
-	struct State unused;
-	const char *name = strrchr(path, '/') + 1;
-
-	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
-		if (gate_read_autoprobe(bus) == 0)
-			return true;
-	state_read(&unused, &registry);
-	for (const struct Known *known = registry.first; known; known = known->next)
-		if (streq(known->driver, name))
-			return true;
-	return !registry.first; /* nobody has decided yet */
-}
-
-/* A driver came, and devices may be held to it. */
-static int offer_devices(const char *path)
+/* A driver came, for which devices wait. */
+static int offer_devices(void)
 {
 	uint64_t until = now_usec() + PATIENCE_USEC;
 	int r = -EAGAIN;
 
-	if (!is_waited_for(path))
-		return EXIT_DONE;
 	while (r == -EAGAIN && is_ours_to_decide() && now_usec() < until) {
 		r = decide(NULL);
 		if (r == -EAGAIN)
@@ -156,7 +134,7 @@ int verb_udev(const struct Options *options, char *const *args)
 	if (initrd_is_here() && access(JOURNAL_SOCKET, W_OK) < 0)
 		log_to_kernel();
 	if (startswith(args[0], SYSFS_BUSES "/"))
-		return state_is_kept() ? EXIT_DONE : offer_devices(args[0]);
+		return state_is_kept() ? EXIT_DONE : offer_devices();
 	if (!startswith(args[0], SYSFS_DEVICES "/")) {
 		log_error("udev takes the path of a device below " SYSFS_DEVICES);
 		return EXIT_USAGE;

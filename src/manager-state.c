@@ -19,7 +19,7 @@ static void recall_phase(struct Manager *m)
 
 int manager_remember(struct Manager *m)
 {
-	int r = state_open(&m->state, &m->registry);
+	int r = state_open(&m->state, &m->registry, m->options.alone);
 
 	recall_phase(m);
 	return r;

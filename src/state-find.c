@@ -13,28 +13,43 @@
 
 void finding_done(struct Finding *finding)
 {
+	free(finding->driver);
 	free(finding->verdict);
 	free(finding->source);
 	*finding = (struct Finding){0};
 }
 
+/* Past the next word of a line. */
+static const char *skip_word(const char *line)
+{
+	line += strcspn(line, " \n");
+	return line + (*line == ' ');
+}
+
+/* A copy of the next word; "" where there is none. */
+static char *take_word(const char **line)
+{
+	char *word = strndup(*line, strcspn(*line, " \n"));
+
+	*line = skip_word(*line);
+	return word;
+}
+
 /* "BEFORE AUTHORIZED WHOSE DRIVER VERDICT SOURCE": nothing where the last two are not there yet.
- * Both are words. */
+ * Each is a word. */
 static int take_line(const char *rest, struct Finding *finding)
 {
-	const char *verdict = rest, *source;
-
-	for (unsigned i = 0; verdict && i < 4; i++) {
-		verdict = strchr(verdict, ' ');
-		verdict = verdict ? verdict + 1 : NULL;
-	}
-	source = verdict ? strchr(verdict, ' ') : NULL;
 	finding_done(finding);
-	if (!source)
-		return 0;
-	finding->verdict = strndup(verdict, (size_t)(source - verdict));
-	finding->source = strndup(source + 1, strcspn(source + 1, "\n"));
-	return finding->verdict && finding->source ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < 3; i++)
+		rest = skip_word(rest);
+	finding->driver = take_word(&rest);
+	finding->verdict = take_word(&rest);
+	finding->source = take_word(&rest);
+	if (!finding->driver || !finding->verdict || !finding->source)
+		return -ENOMEM;
+	if (!*finding->source)
+		finding_done(finding);
+	return 0;
 }
 
 /* Lines are whole, or the last one is not finished; a later one takes the place of earlier ones. */

@@ -7,7 +7,8 @@
 /* What the file of state.h says of one device, for who asks about that alone, and once: udev, of
  * each device that comes. */
 struct Finding {
-	char *verdict; /* state_verdict() and state_source() of the device, escaped */
+	char *driver;  /* that it is held to, "" for any, escaped, as all of these are */
+	char *verdict; /* state_verdict() and state_source() of the device */
 	char *source;
 };
 

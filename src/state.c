@@ -447,11 +447,18 @@ static int open_locked(const char *path)
 	return take_fd(&fd);
 }
 
+/* Of the version that is written here, and its last line was finished. */
+static bool is_whole(const char *text, size_t size)
+{
+	const char *version = startswith(text, STATE_HEADER);
+
+	return version && strtoul(version, NULL, 10) == STATE_VERSION && text[size - 1] == '\n';
+}
+
 static int load(int fd, struct Registry *registry, struct State *state)
 {
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
-	size_t lines;
 	ssize_t n;
 
 	if (fstat(fd, &st) < 0)
@@ -462,7 +469,12 @@ static int load(int fd, struct Registry *registry, struct State *state)
 	if (!text)
 		return -ENOMEM;
 	n = read_full(fd, text, (size_t)st.st_size);
-	return n < 0 ? (int)n : state_parse(text, (size_t)n, registry, state, &lines);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	state->size = n;
+	state->is_whole = is_whole(text, (size_t)n);
+	return state_parse(text, (size_t)n, registry, state, &state->lines);
 }
 
 /* What a file that does not parse said so far counts for nothing. */
@@ -512,7 +524,11 @@ int state_take(struct State *state, struct Registry *former)
 	if (r < 0) {
 		set_aside(path, r);
 		forget(&theirs, former);
+		theirs.is_whole = false;
 	}
+	state->size = theirs.size;
+	state->lines = theirs.lines;
+	state->is_whole = theirs.is_whole;
 	/* who told a bus first knows what it did before */
 	if (theirs.usb.is_taken)
 		state->usb = theirs.usb;
@@ -531,7 +547,7 @@ void state_rewrite(struct State *state, const struct Registry *registry)
 		report_broken(r);
 }
 
-int state_open(struct State *state, struct Registry *registry)
+int state_open(struct State *state, struct Registry *registry, bool keeps_verdicts)
 {
 	int r;
 
@@ -542,7 +558,8 @@ int state_open(struct State *state, struct Registry *registry)
 			report_broken(r);
 		return r;
 	}
-	state_rewrite(state, registry);
+	if (!keeps_verdicts || !state->is_whole)
+		state_rewrite(state, registry);
 	return 0;
 }
 

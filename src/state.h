@@ -23,6 +23,7 @@ struct State {
 	size_t n, room;
 	off_t size;	       /* of the file */
 	size_t lines;	       /* in the file */
+	bool is_whole;	       /* lines can be added to what was read */
 	bool is_broken;	       /* lines are missing in it, and that was said */
 	struct UsbDefault usb; /* which is kept here, and in the file, as is: */
 	struct GateDefault gates[_BUS_MAX];
@@ -32,10 +33,11 @@ struct State {
 
 /* Opens the file, makes it this process's, and adds what it says to @registry, which is empty, in
  * the order in which the devices came. A file that does not parse, or that a later version wrote,
- * is set aside. Returns 0, also where it cannot be written yet, of which the log tells; -EAGAIN
- * where another process has it; or another negative errno after the log told why. On failure @state
- * is closed: all calls do nothing. */
-int state_open(struct State *state, struct Registry *registry);
+ * is set aside. With @keeps_verdicts what it says of decisions stays in it until each is made anew,
+ * for who decides by the same policy while others ask. Returns 0, also where it cannot be written
+ * yet, of which the log tells; -EAGAIN where another process has it; or another negative errno
+ * after the log told why. On failure @state is closed: all calls do nothing. */
+int state_open(struct State *state, struct Registry *registry, bool keeps_verdicts);
 
 /* The same in two steps, for who went on without the file: makes it this process's, and adds what
  * it says to @former, which is empty; what it says of buses goes before what @state has. Returns 0

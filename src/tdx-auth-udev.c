@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What udev runs for each device that comes, so it is small: it says what was decided already, and
- * leaves the rest to tdx-authctl(1), which waits for the daemon, or decides. */
+/* What udev runs for each device that comes, and for drivers, so it is small: it says what was
+ * decided already, and leaves the rest to tdx-authctl(1), which waits for the daemon, or decides.
+ */
 
 #include <errno.h>
 
+#include "driver-wait.h"
 #include "escape.h"
+#include "names.h"
 #include "state-find.h"
 #include "sysfs-io.h"
 #include "udev-property.h"
@@ -24,6 +27,8 @@ int main(int argc, char **argv)
 	    (source = unescape_text(finding.source)))
 		return udev_print_verdict(finding.verdict, source) < 0 ? EXIT_FAILURE
 								       : EXIT_SUCCESS;
+	if (argc == 2 && startswith(argv[1], SYSFS_BUSES "/") && !driver_is_waited_for(argv[1]))
+		return EXIT_SUCCESS;
 	(void)execl(TDX_AUTHCTL, TDX_AUTHCTL, "udev", argc == 2 ? argv[1] : "", NULL);
 	(void)fprintf(stderr, "tdx-auth-udev: " TDX_AUTHCTL ": %s\n", strerror(errno));
 	return EXIT_FAILURE;

@@ -9,6 +9,7 @@
 #include "authd.h"
 #include "device-read.h"
 #include "driver-core.h"
+#include "driver-wait.h"
 #include "enforce.h"
 #include "sysfs-io.h"
 #include "test.h"
@@ -773,12 +774,79 @@ static void test_without_authorized_driver_an_allow_for_one_refuses(void **state
 	assert_non_null(strstr(out, "cannot hold the device to one driver"));
 }
 
+/* --- what udev asks --- */
+
+static int is_waited_for(int argc, char **argv)
+{
+	return argc == 2 && driver_is_waited_for(argv[1]) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void expect_waited_for(const char *driver, bool expected)
+{
+	_cleanup_free_ char *path = NULL;
+
+	assert_true(asprintf(&path, "/sys/bus/%s", driver) > 0);
+	assert_int_equal(testbed_run(is_waited_for, NULL, NULL, "udev", path, NULL),
+			 expected ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Notes what was decided over the devices, as "DRIVER VERDICT SOURCE". */
+static void note(const struct Testbed *bed, const char *nic, const char *of_nic, const char *net,
+		 const char *of_net)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	const char *const devices[][2] = {{nic, of_nic}, {net, of_net}};
+
+	assert_true(asprintf(&path, "%s/state", bed->runtime_dir) > 0);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fprintf(file, "tdx-auth-state 2\n");
+	for (size_t i = 0; i < ELEMENTSOF(devices); i++) {
+		_cleanup_close_ int dirfd = sysfs_open(devices[i][0]);
+		dev_t dev;
+		ino_t ino;
+
+		assert_int_equal(sysfs_identity(dirfd, &dev, &ino), 0);
+		(void)fprintf(file, "+ %s %ju %ju - 1 o %s\n", devices[i][0], (uintmax_t)dev,
+			      (uintmax_t)ino, devices[i][1]);
+	}
+}
+
+static void test_a_driver_is_waited_for_by_devices_that_may_have_it_alone(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *nic = core_add_pci(bed, NIC, 0x8086, 0x10d3, "e1000e"),
+			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
+
+	expect_waited_for("pci/drivers/e1000e", true); /* nobody has decided */
+	note(bed, nic, "e1000e allow rule", net, " deny rule");
+	expect_waited_for("pci/drivers/e1000e", true);
+	expect_waited_for("pci/drivers/e1000", false);
+	expect_waited_for("virtio/drivers/virtio_net", false);
+	/* the kernel gives it to any: of pci by itself, of virtio where nobody closed the bus */
+	note(bed, nic, " allow rule", net, " kernel default\\x20for\\x20virtio");
+	expect_waited_for("pci/drivers/e1000e", false);
+	expect_waited_for("virtio/drivers/virtio_net", false);
+	testbed_add_file(bed, "/sys/bus/virtio/drivers_autoprobe", "0\n");
+	expect_waited_for("virtio/drivers/virtio_net", true);
+	note(bed, nic, " allow rule", net, "virtio_balloon allow rule");
+	expect_waited_for("virtio/drivers/virtio_net", false);
+	/* a write is on its way: what comes of it nobody knows */
+	note(bed, nic, "", net, "");
+	expect_waited_for("virtio/drivers/virtio_net", true);
+	core_bind(bed, nic, "pci", "e1000e");
+	expect_waited_for("pci/drivers/e1000", false);
+	expect_waited_for("mei/drivers/x", true);
+}
+
 #define GATE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, testbed_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GATE_TEST(test_a_refused_device_loses_its_driver_and_gets_no_other),
+		GATE_TEST(test_a_driver_is_waited_for_by_devices_that_may_have_it_alone),
 		GATE_TEST(test_an_authorized_device_is_offered_to_drivers),
 		GATE_TEST(test_a_device_kept_for_a_driver_gets_it_by_its_ids_alone),
 		GATE_TEST(test_a_device_with_another_driver_than_it_is_kept_for_loses_it),

@@ -29,7 +29,7 @@ static void open_run(void *argument)
 {
 	(void)argument;
 	run = (struct Run){0};
-	run.opened = state_open(&run.state, &run.registry);
+	run.opened = state_open(&run.state, &run.registry, false);
 }
 
 static void close_run(void)
@@ -341,6 +341,52 @@ static void test_no_verdict_is_found_of_a_device_that_is_stale(void **state)
 	expect_no_finding("/sys/devices/a", 1);
 }
 
+static void open_beside_others(void *argument)
+{
+	(void)argument;
+	run = (struct Run){0};
+	run.opened = state_open(&run.state, &run.registry, true);
+}
+
+/* Of who decides by the same policy: a daemon may go by another one. */
+static void test_a_verdict_stays_until_another_is_made(void **state)
+{
+	(void)state;
+	decide("/sys/devices/a", 1, ACTION_ALLOW);
+	decide("/sys/devices/b", 2, ACTION_ALLOW);
+	close_run();
+	free(capture(STDERR_FILENO, open_beside_others, NULL));
+	assert_int_equal(run.registry.n, 2);
+	expect_finding("/sys/devices/a", 1, "allow", "default for usb");
+	decide("/sys/devices/b", 2, ACTION_DENY);
+	expect_finding("/sys/devices/a", 1, "allow", "default for usb");
+	expect_finding("/sys/devices/b", 2, "deny", "default for usb");
+	free(restart());
+	expect_no_finding("/sys/devices/a", 1);
+	expect_no_finding("/sys/devices/b", 2);
+}
+
+static void test_nothing_is_added_to_a_line_without_its_end(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"tdx-auth-state 1\n+ /sys/devices/b 7 2 1 0 o \n",
+		"tdx-auth-state 2\n+ /sys/devices/b 7 2 1 0 o  allow x\n+ /sys/devices/c 7 3",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		close_run();
+		write_file(texts[i]);
+		free(capture(STDERR_FILENO, open_beside_others, NULL));
+		expect_no_finding("/sys/devices/b", 2);
+		decide("/sys/devices/a", 1, ACTION_ALLOW);
+		expect_finding("/sys/devices/a", 1, "allow", "default for usb");
+		free(restart());
+		assert_int_equal(run.registry.n, i == 0 ? 1 : 2);
+	}
+}
+
 static void test_who_waits_for_a_verdict_sees_the_file_grow(void **state)
 {
 	struct stat last = {0};
@@ -481,7 +527,7 @@ static void test_one_process_has_the_file(void **state)
 		struct State other;
 		struct Registry registry = {0};
 
-		_exit(state_open(&other, &registry) == -EAGAIN && other.fd < 0 ? 0 : 1);
+		_exit(state_open(&other, &registry, false) == -EAGAIN && other.fd < 0 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -502,6 +548,8 @@ int main(void)
 		STATE_TEST(test_the_latest_verdict_is_found),
 		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_gone),
 		STATE_TEST(test_no_verdict_is_found_of_a_device_that_is_stale),
+		STATE_TEST(test_a_verdict_stays_until_another_is_made),
+		STATE_TEST(test_nothing_is_added_to_a_line_without_its_end),
 		STATE_TEST(test_who_waits_for_a_verdict_sees_the_file_grow),
 		STATE_TEST(test_who_has_the_file_shows),
 		STATE_TEST(test_a_file_of_a_later_version_is_set_aside),

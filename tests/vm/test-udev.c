@@ -154,6 +154,11 @@ static void rules_alone(void **state, const struct kernel *kernel)
 
 	vm_expect(vm, 0, STOP "; printf 'version: 1\\nrules-only: true\\n' > " CONFIG);
 	expect_modules_for_the_authorized_alone(vm);
+	/* a driver whose name has a blank */
+	if (kernel == &stock)
+		vm_expect(vm, 0,
+			  "udevadm test -a add '/sys/bus/pnp/drivers/i8042 aux' 2>&1 | "
+			  "grep \"tdx-auth-udev '/sys/bus/pnp/drivers/i8042 aux'\"");
 	/* and a daemon that comes later takes over what they decided, not as by hand */
 	vm_expect(vm, 0,
 		  "printf 'version: 1\\nrules:\\n" ALLOW

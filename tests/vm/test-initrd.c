@@ -12,6 +12,8 @@
 
 #define POLICY "etc/tdx-auth/policy.d/50-lab.yaml"
 
+#define SHELL_MS 60000U /* after which a guest with a shell has one, and waits for its user */
+
 /* Disks, by what they are behind and by themselves: nothing mounts that. */
 #define NO_DISK                                                                                    \
 	"version: 1\n"                                                                             \
@@ -20,9 +22,10 @@
 	"    action: deny\n"                                                                       \
 	"    match: { pci: { vendor: 0x1af4, device: 0x1001 } }\n"
 
-/* Boots a guest that is to end by itself, and returns what it said. */
-static char *boot_to_the_end(void **state, const char *guest, const char *file, const char *text,
-			     const char *cmdline)
+/* Boots a guest that is not to come up, with a file more in its initrd, and returns what it said.
+ * @error is of vm_start(). */
+static char *boot_in_vain(void **state, const char *guest, const char *file, const char *text,
+			  const char *cmdline, int error)
 {
 	_cleanup_free_ char *initrd = initrd_with_file(guest, file, text);
 	struct vm *vm;
@@ -31,17 +34,26 @@ static char *boot_to_the_end(void **state, const char *guest, const char *file, 
 
 	assert_non_null(initrd);
 	(void)vm_down(state);
-	r = vm_start(
-		&(struct vm_options){
-			.kernel = guest, .init = VM_INIT_OWN, .initrd = initrd, .cmdline = cmdline},
-		&vm);
+	r = vm_start(&(struct vm_options){.kernel = guest,
+					  .init = VM_INIT_OWN,
+					  .initrd = initrd,
+					  .cmdline = cmdline,
+					  .boot_ms = error == -ETIMEDOUT ? SHELL_MS : 0},
+		     &vm);
 	(void)unlink(initrd);
 	*state = vm;
-	if (r != -ECONNRESET)
-		vm_fail(vm, "the guest does not go off: %s", r < 0 ? strerror(-r) : "it is up");
+	if (r != error)
+		vm_fail(vm, "the guest ends otherwise: %s", r < 0 ? strerror(-r) : "it is up");
 	log = vm_log_text(vm);
 	assert_non_null(log);
 	return log;
+}
+
+/* Boots a guest that is to end by itself, and returns what it said. */
+static char *boot_to_the_end(void **state, const char *guest, const char *file, const char *text,
+			     const char *cmdline)
+{
+	return boot_in_vain(state, guest, file, text, cmdline, -ECONNRESET);
 }
 
 static void expect_in_log(struct vm *vm, const char *log, const char *text)
@@ -105,6 +117,26 @@ static void test_no_parameter_of_the_command_line_opens_a_shell(void **state)
 	}
 }
 
+static void test_there_is_a_shell_where_the_initrd_was_built_with_one(void **state)
+{
+	static const struct {
+		const char *guest, *cmdline, *prompt;
+	} tries[] = {
+		{"debian13", "panic= break=premount", "(initramfs) "},
+		{"debian13-dracut", "rd.break=pre-mount", "Entering emergency mode"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(tries); i++) {
+		_cleanup_free_ char *log =
+			boot_in_vain(state, tries[i].guest, "etc/tdx-auth/initrd.conf",
+				     "emergency-shell=yes\n", tries[i].cmdline, -ETIMEDOUT);
+
+		expect_in_log(*state, log,
+			      "tdx-auth: this initrd was built with emergency-shell=yes");
+		expect_in_log(*state, log, tries[i].prompt);
+	}
+}
+
 static void expect_built_in_policy(void **state, const char *guest)
 {
 	_cleanup_free_ char *initrd = initrd_with_file(guest, POLICY, "version: 1\nrulez: []\n"),
@@ -149,6 +181,7 @@ int main(void)
 				vm_test(test_a_policy_that_cannot_be_read_boots_by_the_built_in_one),
 				vm_test(test_the_same_with_dracut),
 				vm_test(test_no_parameter_of_the_command_line_opens_a_shell),
+				vm_test(test_there_is_a_shell_where_the_initrd_was_built_with_one),
 			},
 		sample[] = {
 			vm_test(test_initramfs_tools_powers_off_where_the_root_disk_is_refused),

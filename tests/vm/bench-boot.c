@@ -159,7 +159,7 @@ static void print_results(const struct Boot *boots, unsigned long runs)
 int main(int argc, char **argv)
 {
 	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : RUNS;
-	size_t size = RUNS_MAX * _CONTENDER_MAX * sizeof(struct Boot);
+	size_t size = sizeof(struct Boot) * RUNS_MAX * _CONTENDER_MAX;
 	struct Boot *boots =
 		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 

@@ -25,7 +25,7 @@ static bool may_be_given_to(const struct Finding *finding, const struct Driver *
 	if (streq(finding->verdict, action_to_string(ACTION_DENY)) ||
 	    streq(finding->verdict, action_to_string(ACTION_REMOVE)))
 		return false;
-	if (!held_to || streq(held_to, driver->name))
+	if (finding->is_unsettled || !held_to || streq(held_to, driver->name))
 		return true;
 	return !*held_to && driver->is_offered_nothing;
 }

@@ -40,7 +40,9 @@ static char *take_word(const char **line)
 static int take_line(const char *rest, struct Finding *finding)
 {
 	finding_done(finding);
-	for (unsigned i = 0; i < 3; i++)
+	rest = skip_word(rest);
+	finding->is_unsettled = !!startswith(rest, "- o ");
+	for (unsigned i = 0; i < 2; i++)
 		rest = skip_word(rest);
 	finding->driver = take_word(&rest);
 	finding->verdict = take_word(&rest);

@@ -10,6 +10,8 @@ struct Finding {
 	char *driver;  /* that it is held to, "" for any, escaped, as all of these are */
 	char *verdict; /* state_verdict() and state_source() of the device */
 	char *source;
+	bool is_unsettled; /* nobody knows how it was left: a write is on its way, or was cut short
+			    */
 };
 
 /* Looks for the device at @syspath with that identity. Returns 0; -ENOENT where nobody has decided

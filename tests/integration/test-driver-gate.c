@@ -792,7 +792,7 @@ static void expect_waited_for(const char *driver, bool expected)
 
 /* Notes what was decided over the devices, as "DRIVER VERDICT SOURCE". */
 static void note(const struct Testbed *bed, const char *nic, const char *of_nic, const char *net,
-		 const char *of_net)
+		 const char *of_net, char authorized)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_fclose_ FILE *file = NULL;
@@ -808,8 +808,8 @@ static void note(const struct Testbed *bed, const char *nic, const char *of_nic,
 		ino_t ino;
 
 		assert_int_equal(sysfs_identity(dirfd, &dev, &ino), 0);
-		(void)fprintf(file, "+ %s %ju %ju - 1 o %s\n", devices[i][0], (uintmax_t)dev,
-			      (uintmax_t)ino, devices[i][1]);
+		(void)fprintf(file, "+ %s %ju %ju - %c o %s\n", devices[i][0], (uintmax_t)dev,
+			      (uintmax_t)ino, authorized, devices[i][1]);
 	}
 }
 
@@ -820,20 +820,23 @@ static void test_a_driver_is_waited_for_by_devices_that_may_have_it_alone(void *
 			    *net = core_add_virtio(bed, "virtio0", 1, "virtio_net");
 
 	expect_waited_for("pci/drivers/e1000e", true); /* nobody has decided */
-	note(bed, nic, "e1000e allow rule", net, " deny rule");
+	note(bed, nic, "e1000e allow rule", net, " deny rule", '1');
 	expect_waited_for("pci/drivers/e1000e", true);
 	expect_waited_for("pci/drivers/e1000", false);
 	expect_waited_for("virtio/drivers/virtio_net", false);
 	/* the kernel gives it to any: of pci by itself, of virtio where nobody closed the bus */
-	note(bed, nic, " allow rule", net, " kernel default\\x20for\\x20virtio");
+	note(bed, nic, " allow rule", net, " kernel default\\x20for\\x20virtio", '1');
 	expect_waited_for("pci/drivers/e1000e", false);
 	expect_waited_for("virtio/drivers/virtio_net", false);
 	testbed_add_file(bed, "/sys/bus/virtio/drivers_autoprobe", "0\n");
 	expect_waited_for("virtio/drivers/virtio_net", true);
-	note(bed, nic, " allow rule", net, "virtio_balloon allow rule");
+	note(bed, nic, " allow rule", net, "virtio_balloon allow rule", '1');
 	expect_waited_for("virtio/drivers/virtio_net", false);
-	/* a write is on its way: what comes of it nobody knows */
-	note(bed, nic, "", net, "");
+	/* a write is on its way, or was cut short: what comes of it nobody knows */
+	note(bed, nic, " allow rule", net, " allow rule", '-');
+	expect_waited_for("pci/drivers/e1000e", true);
+	expect_waited_for("virtio/drivers/virtio_net", true);
+	note(bed, nic, "", net, "", '1');
 	expect_waited_for("virtio/drivers/virtio_net", true);
 	core_bind(bed, nic, "pci", "e1000e");
 	expect_waited_for("pci/drivers/e1000", false);

@@ -3,6 +3,7 @@
 
 #include "authctl.h"
 #include "config-file.h"
+#include "driver-wait.h"
 #include "escape.h"
 #include "initrd.h"
 #include "log.h"
@@ -72,6 +73,7 @@ static int decide(const struct Question *question)
 	if (r < 0)
 		return r;
 	options.alone = true;
+	options.keeps_verdicts = initrd_is_here(); /* whose policy does not change */
 	options.metrics = false;
 	options.n_workers = 1;
 	if (manager_new(start.policy, &options, &manager) < 0)
@@ -107,17 +109,31 @@ static int answer(const struct Question *question)
 	return -ETIME;
 }
 
-/* A driver came, for which devices wait. */
-static int offer_devices(void)
+/* Whether it is a daemon that decides at the moment, which hears of drivers itself. */
+static bool is_daemons(void)
+{
+	_cleanup_free_ char *bus = runtime_path(BUS_SOCKET);
+
+	return state_is_kept() && (is_guarded() || (bus && access(bus, F_OK) == 0));
+}
+
+/* A driver came, for which devices wait. Who decides at the moment may have passed them before it
+ * did. */
+static int offer_devices(const char *path)
 {
 	uint64_t until = now_usec() + PATIENCE_USEC;
 	int r = -EAGAIN;
 
-	while (r == -EAGAIN && is_ours_to_decide() && now_usec() < until) {
-		r = decide(NULL);
+	if (!is_ours_to_decide())
+		return EXIT_DONE;
+	while (r == -EAGAIN && !is_daemons() && now_usec() < until) {
+		if (!state_is_kept())
+			r = driver_is_waited_for(path) ? decide(NULL) : 0;
 		if (r == -EAGAIN)
 			(void)usleep(PAUSE_USEC);
 	}
+	if (r == -EAGAIN && is_daemons())
+		return EXIT_DONE;
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -134,7 +150,7 @@ int verb_udev(const struct Options *options, char *const *args)
 	if (initrd_is_here() && access(JOURNAL_SOCKET, W_OK) < 0)
 		log_to_kernel();
 	if (startswith(args[0], SYSFS_BUSES "/"))
-		return state_is_kept() ? EXIT_DONE : offer_devices();
+		return offer_devices(args[0]);
 	if (!startswith(args[0], SYSFS_DEVICES "/")) {
 		log_error("udev takes the path of a device below " SYSFS_DEVICES);
 		return EXIT_USAGE;

@@ -19,7 +19,7 @@ static void recall_phase(struct Manager *m)
 
 int manager_remember(struct Manager *m)
 {
-	int r = state_open(&m->state, &m->registry, m->options.alone);
+	int r = state_open(&m->state, &m->registry, m->options.keeps_verdicts);
 
 	recall_phase(m);
 	return r;

@@ -21,8 +21,9 @@ struct ManagerOptions {
 	 * `user`) stays as it is: a restart, after a kill -9 say, must neither give back what was
 	 * taken away by hand nor cut off what was given. */
 	bool keep_user_decisions;
-	bool alone;	    /* manager_apply(): not beside somebody else who notes decisions */
-	const char *remark; /* before the status shown by the service manager; NULL: nothing */
+	bool alone;	     /* manager_apply(): not beside somebody else who notes decisions */
+	bool keeps_verdicts; /* state_open(): they are of the same policy */
+	const char *remark;  /* before the status shown by the service manager; NULL: nothing */
 	const struct ManagerNotes *notes; /* the caller's; NULL: none */
 	bool metrics;			  /* whether to write them */
 	/* Reads the policy again, for a reload. Returns 0 with a policy that becomes the manager's,

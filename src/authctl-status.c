@@ -481,8 +481,11 @@ static int print_status_json(const struct Status *status)
 
 static bool are_modules_well(const struct Status *status)
 {
-	return !status->has_rendered || status->rendered.state == RENDERED_CURRENT ||
-	       status->rendered.state == RENDERED_UNKNOWN;
+	const struct Rendered *rendered = &status->rendered;
+
+	/* by an earlier version: it says nothing of this */
+	return !status->has_rendered || rendered->state == RENDERED_CURRENT ||
+	       (rendered->state == RENDERED_UNKNOWN && rendered->mode != _MODULES_INVALID);
 }
 
 static bool is_well(const struct Status *status)

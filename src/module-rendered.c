@@ -2,6 +2,7 @@
 #include "module-rendered.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include "escape.h"
@@ -18,13 +19,15 @@
 static int read_head(const char *path, int (*on_line)(const char *line, void *userdata),
 		     void *userdata)
 {
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	int r = 0;
 
 	if (!file)
 		return -errno;
+	(void)take_fd(&fd); /* the stream's */
 	while (r == 0 && getline(&line, &size, file) > 0 && *line == '#')
 		r = on_line(line, userdata);
 	return r == 0 && ferror(file) ? -EIO : r;
@@ -35,6 +38,8 @@ static int add_kernel(struct Rendered *rendered, const char *escaped)
 	_cleanup_free_ char *word = strndup(escaped, strcspn(escaped, "\n")),
 			    *version = word ? unescape_text(word) : NULL;
 
+	if (word && !version) /* who else wrote it has not escaped it */
+		version = TAKE_PTR(word);
 	if (!version || vector_add(&rendered->kernels, &version, sizeof(version)) < 0)
 		return -ENOMEM;
 	TAKE_PTR(version);

@@ -206,6 +206,9 @@ static void find_caller(struct Request *request)
 		n = read_proc(pid, "cmdline", request->bytes, BYTES_MAX);
 		request->bytes[n < 0 ? 0 : n] = request->bytes[n < 0 ? 1 : n + 1] = '\0';
 		read_words(request);
+		if (n >= BYTES_MAX - 1 && request->parameters) /* the last one may be cut off */
+			while (*request->parameters)
+				request->parameters++;
 		return;
 	}
 	*request->caller = '\0';

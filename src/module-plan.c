@@ -362,6 +362,7 @@ static int write_softdeps(FILE *file, const struct ModulePlan *plan)
 
 static int write_config(FILE *file, const struct ModulePlan *plan)
 {
+	_cleanup_free_ char *asks = NULL;
 	int r;
 
 	(void)fputs("# Made by \"tdx-authctl modules render\": do not edit.\n", file);
@@ -375,21 +376,19 @@ static int write_config(FILE *file, const struct ModulePlan *plan)
 	(void)fprintf(file, MODULE_MODE "%s\n", module_mode_to_string(module_plan_mode(plan)));
 	if (module_plan_mode(plan) == MODULES_OFF)
 		return 0;
+	asks = module_asks(plan->view.policy);
+	if (!asks)
+		return -ENOMEM;
+	(void)fputs(asks, file);
 	r = write_softdeps(file, plan);
 	return r < 0 ? r : write_globs(file, plan);
 }
 
 static int write_table(FILE *file, const struct ModulePlan *plan)
 {
-	_cleanup_free_ char *asks = NULL;
-
 	(void)fputs("# Made by \"tdx-authctl modules render\": do not edit.\n", file);
 	if (module_plan_mode(plan) == MODULES_OFF)
 		return 0;
-	asks = module_asks(plan->view.policy);
-	if (!asks)
-		return -ENOMEM;
-	(void)fputs(asks, file);
 	for (size_t i = 0; i < plan->list.n; i++) {
 		_cleanup_free_ char *name = NULL, *why = NULL, *safe = NULL;
 

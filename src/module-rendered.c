@@ -68,7 +68,7 @@ struct Asked {
 	bool any, differs;
 };
 
-static int on_table_line(const char *line, void *userdata)
+static int on_asks_line(const char *line, void *userdata)
 {
 	struct Asked *asked = userdata;
 	const char *rest;
@@ -85,15 +85,15 @@ static int on_table_line(const char *line, void *userdata)
 
 /* --- comparing --- */
 
-/* Returns 0 with RENDERED_CURRENT where the table is of what @policy asks for, or -ENOMEM. */
-static int compare_asks(const struct Policy *policy, const char *table, enum RenderedState *ret)
+/* Returns 0 with RENDERED_CURRENT where @config is of what @policy asks for, or -ENOMEM. */
+static int compare_asks(const struct Policy *policy, const char *config, enum RenderedState *ret)
 {
 	_cleanup_free_ char *asks = module_asks(policy);
 	struct Asked asked = {.next = asks};
 
 	if (!asks)
 		return -ENOMEM;
-	if (read_head(table, on_table_line, &asked) < 0 || !asked.any)
+	if (read_head(config, on_asks_line, &asked) < 0 || !asked.any)
 		*ret = RENDERED_UNKNOWN;
 	else if (asked.differs || *asked.next)
 		*ret = RENDERED_OTHER_POLICY;
@@ -123,8 +123,7 @@ static const char *module_root(void)
 	return dir ? dir : "";
 }
 
-static int compare_files(const struct Policy *policy, const char *config, const char *table,
-			 struct Rendered *ret)
+static int compare_file(const struct Policy *policy, const char *config, struct Rendered *ret)
 {
 	int r = read_head(config, on_config_line, ret);
 
@@ -137,7 +136,7 @@ static int compare_files(const struct Policy *policy, const char *config, const 
 	else if (ret->mode != _MODULES_INVALID && ret->mode != ret->wanted)
 		ret->state = RENDERED_OTHER_MODE;
 	else if (ret->wanted != MODULES_OFF) {
-		r = compare_asks(policy, table, &ret->state);
+		r = compare_asks(policy, config, &ret->state);
 		if (r == 0 && ret->state == RENDERED_CURRENT && !is_for_running(ret, module_root()))
 			ret->state = RENDERED_OTHER_KERNEL;
 	}
@@ -146,7 +145,7 @@ static int compare_files(const struct Policy *policy, const char *config, const 
 
 int rendered_compare(const struct Policy *policy, struct Rendered *ret)
 {
-	_cleanup_free_ char *config = NULL, *table = NULL;
+	_cleanup_free_ char *config = NULL;
 	const char *root = module_root();
 	struct utsname running;
 	bool is_owners;
@@ -166,12 +165,7 @@ int rendered_compare(const struct Policy *policy, struct Rendered *ret)
 		config = NULL;
 		return -ENOMEM;
 	}
-	if (asprintf(&table, "%s%s", root, is_owners ? MODULE_TABLE_OWNER : MODULE_TABLE_VENDOR) <
-	    0) {
-		table = NULL;
-		return -ENOMEM;
-	}
-	return compare_files(policy, config, table, ret);
+	return compare_file(policy, config, ret);
 }
 
 void rendered_done(struct Rendered *rendered)

@@ -4,10 +4,10 @@
 #include "policy.h"
 
 /* Whether what "tdx-authctl modules render" made is what the policy asks for and fits the kernel
- * that runs, as far as the heads of its files tell: which modules and devices there were they do
- * not, for that is "modules check". */
+ * that runs, as far as the head of its file in modprobe.d tells: which modules and devices there
+ * were it does not, for that is "modules check". */
 
-/* What the head of modprobe.d's file has in lines of their own. */
+/* What that head has in lines of their own, and MODULE_ASKS. */
 #define MODULE_KERNEL "# Kernel: " /* escaped */
 #define MODULE_MODE "# Mode: "
 

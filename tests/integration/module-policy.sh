@@ -173,8 +173,8 @@ check "a module of the new kernel is found to be undecided" sh -c "
     '$authctl' modules check --root '$root' >'$work/out'
     [ \$? = 3 ] && grep -q '^fresh: was unknown, is denied' '$work/out'"
 cp "$tree/lib/modules/$version/modules.dep" "$modules"
-check "the table begins with what the policy asks for" sh -c "
-    grep '^# Asks: ' '$work/first.table' | tail -n +2 >'$work/asks' && LC_ALL=C sort -cu '$work/asks' &&
+check "the configuration begins with what the policy asks for" sh -c "
+    grep '^# Asks: ' '$work/first.conf' | tail -n +2 >'$work/asks' && LC_ALL=C sort -cu '$work/asks' &&
     grep -q '^# Asks: driver e1000e pci:v00008086d000010D3sv' '$work/asks' && grep -qx '# Asks: allow ib_\\*' '$work/asks'"
 check "the table says of each module that is denied why" sh -c "
     grep -q '^vboxsf	needs vboxguest, which is denied$' '$work/first.table' && ! grep -q ^dm_crypt '$work/first.table'"
@@ -292,13 +292,13 @@ version: 1
 modules: { mode: enforce, allow: ["$(id)", "a;b", "*`id`", "x;*"] }
 EOF
 # shellcheck disable=SC2016 # not to be expanded
-check "hostile names in a policy reach no file" sh -c "
-    '$authctl' modules render --root '$root' >/dev/null 2>&1 && ! grep '[\$;\`]' '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
+check "hostile names in a policy reach no line but comments" sh -c "
+    '$authctl' modules render --root '$root' >/dev/null 2>&1 && ! grep '^[^#].*[\$;\`]' '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
 # shellcheck disable=SC2016 # not to be expanded
 printf 'kernel/drivers/x/$(touch x).ko:\nkernel/fs/a*[b.ko:\nkernel/fs/\033[2J;`id`.ko:\n' >>"$modules/modules.dep"
 # shellcheck disable=SC2016 # not to be expanded
 compare_hostile() {
-    render && ! grep -q '[$;`]' "$root/usr/lib/modprobe.d/00-tdx-auth.conf" &&
+    render && ! grep -q '^[^#].*[$;`]' "$root/usr/lib/modprobe.d/00-tdx-auth.conf" &&
         modules list | grep -q '^a\*\[b  *denied' && ! modules list | grep -q "$(printf '\033')"
 }
 check "nor do those of modules, which are denied" compare_hostile

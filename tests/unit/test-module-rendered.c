@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "module-rendered.h"
 
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "module-asks.h"
@@ -31,15 +32,12 @@ static int teardown(void **state)
 static void put_rendered(bool owners, const char *mode, const char *kernels, const char *policy)
 {
 	_cleanup_policy_ struct Policy *of = policy ? policy_of(policy) : NULL;
-	_cleanup_free_ char *asks = of ? module_asks(of) : strdup(""), *config = NULL,
-			    *table = NULL;
+	_cleanup_free_ char *asks = of ? module_asks(of) : strdup(""), *config = NULL;
 
 	assert_true(asprintf(&config,
-			     "# Made by us\n%s" MODULE_MODE "%s\ninstall x " MODULE_GATE "\n",
-			     kernels, mode) > 0);
-	assert_true(asprintf(&table, "# Made by us\n%sx\tno\n", asks) > 0);
+			     "# Made by us\n%s" MODULE_MODE "%s\n%sinstall x " MODULE_GATE "\n",
+			     kernels, mode, asks) > 0);
 	tree_put(owners ? MODULE_CONFIG_OWNER : MODULE_CONFIG_VENDOR, config);
-	tree_put(owners ? MODULE_TABLE_OWNER : MODULE_TABLE_VENDOR, table);
 }
 
 static void expect(const char *policy, enum RenderedState state, const char *part)
@@ -141,6 +139,22 @@ static void test_what_an_earlier_version_rendered_says_nothing_of_its_policy(voi
 	expect(enforce, RENDERED_UNKNOWN, "cannot be told: run tdx-authctl modules render");
 }
 
+static void test_a_file_of_another_hand_takes_nothing_away(void **state)
+{
+	_cleanup_free_ char *path = NULL;
+
+	put_rendered(true, "enforce", MODULE_KERNEL "6\\q\n", enforce);
+	expect(enforce, RENDERED_CURRENT, "");
+	assert_true(asprintf(&path, "%s" MODULE_CONFIG_OWNER, tree_root) > 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody ever writes to it */
+	expect(enforce, RENDERED_NOTHING, "nothing is rendered");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	expect(enforce, RENDERED_UNKNOWN, "cannot be told");
+	assert_int_equal(rmdir(path), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -154,6 +168,7 @@ int main(void)
 		TEST(test_the_owners_files_take_the_place_of_the_vendors),
 		TEST(test_a_kernel_that_nothing_is_rendered_for_is_found),
 		TEST(test_what_an_earlier_version_rendered_says_nothing_of_its_policy),
+		TEST(test_a_file_of_another_hand_takes_nothing_away),
 	};
 
 	return RUN_TESTS("module-rendered", tests);

@@ -370,6 +370,7 @@ static int read_old(struct Check *check)
 		check->is_current = module_plan_mode(plan) == MODULES_OFF
 					    ? check->old.lines.n == 0
 					    : streq(old, config) && streq(check->old_table, table);
+	check->is_current = check->is_current && !plan->is_shadowed;
 	return r;
 }
 
@@ -428,6 +429,24 @@ static struct json_object *holes_to_json(const struct Check *check)
 	return array;
 }
 
+/* What to do is to be done to the tree that was looked at. */
+static void print_conclusion(const struct Check *check)
+{
+	_cleanup_free_ char *root = escape_text(check->plan->root ? check->plan->root : "");
+
+	if (check->is_current && check->holes.n == 0)
+		(void)printf("What was rendered is what the policy says.\n");
+	else if (check->is_current)
+		(void)printf("What was rendered is what the policy says, but not all of it is in "
+			     "force.\n");
+	else if (check->plan->is_shadowed)
+		(void)printf("What was rendered is not in force.\n");
+	else
+		(void)printf("What was rendered is not what the policy says: run tdx-authctl "
+			     "modules render%s%s\n",
+			     check->plan->root ? " --root " : "", root ? root : "");
+}
+
 static int print_check(struct Check *check, bool json)
 {
 	struct json_object *root;
@@ -435,10 +454,7 @@ static int print_check(struct Check *check, bool json)
 	if (!json) {
 		print_notes(check);
 		print_holes(check);
-		(void)printf("%s\n", check->is_current
-					     ? "What was rendered is what the policy says."
-					     : "What was rendered is not what the policy says: "
-					       "run tdx-authctl modules render");
+		print_conclusion(check);
 		return fflush(stdout) == 0 ? 0 : -errno;
 	}
 	root = json_object_new_object();

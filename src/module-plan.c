@@ -2,6 +2,7 @@
 #include "module-plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "escape.h"
 #include "log.h"
@@ -141,6 +142,34 @@ static int add_kernels(const struct Options *options, struct ModulePlan *plan)
 	return r;
 }
 
+/* What is rendered for a tree goes below its /usr/lib, for which modprobe.d(5) takes a file of the
+ * same name in /etc: one that was rendered in the tree itself, say. */
+static int find_shadow(struct ModulePlan *plan)
+{
+	char *text = NULL, *path = NULL;
+	int r = 0;
+
+	if (!plan->root)
+		return 0;
+	if (asprintf(&path, "%s" MODULE_CONFIG_OWNER, plan->root) < 0)
+		return -ENOMEM;
+	plan->is_shadowed = faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (plan->is_shadowed &&
+	    asprintf(&text,
+		     "%s takes the place of what is rendered below %s/usr/lib, of which nothing is "
+		     "in force: remove it",
+		     path, plan->root) < 0) {
+		text = NULL;
+		r = -ENOMEM;
+	}
+	free(path);
+	if (text)
+		r = vector_add(&plan->notes, &text, sizeof(text));
+	if (r < 0)
+		free(text);
+	return r;
+}
+
 int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 {
 	int r;
@@ -163,6 +192,8 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 		r = modprobe_config_read(ret->root, NULL, &ret->config);
 	if (r == 0 && !ret->root)
 		r = modprobe_config_read_cmdline(NULL, &ret->config);
+	if (r == 0)
+		r = find_shadow(ret);
 	if (r < 0)
 		log_error("cannot tell which modules may be loaded: %s", strerror(-r));
 	return r;

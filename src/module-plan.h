@@ -13,6 +13,7 @@ struct ModulePlan {
 	struct ModuleList list;		/* the modules of all */
 	struct ModuleVerdict *verdicts; /* over each module of the list */
 	struct ModprobeConfig config;	/* the machine's modprobe.d */
+	bool is_shadowed;    /* another file has the place of what is rendered for @root */
 	struct Vector notes; /* of strings, owned, not escaped: what could not be followed up */
 	const char *root;    /* NULL: this system */
 };

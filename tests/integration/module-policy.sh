@@ -165,6 +165,13 @@ check "it is rendered again" render
 same "two renders are the same, the configuration" "$work/first.conf" "$root/usr/lib/modprobe.d/00-tdx-auth.conf"
 same "and the table" "$work/first.table" "$root/usr/lib/tdx-auth/modules.table"
 check "what is rendered is current" exits 0 modules check
+mkdir -p "$root/etc/modprobe.d"
+cp "$work/first.conf" "$root/etc/modprobe.d/00-tdx-auth.conf"
+check "but not in force where the tree has a file in its place" sh -c "
+    '$authctl' modules check --root '$root' >'$work/out'
+    [ \$? = 3 ] && grep -qx '$root/etc/modprobe.d/00-tdx-auth.conf takes the place of what is rendered .*: remove it' '$work/out' &&
+    '$authctl' modules render --root '$root' 2>&1 | grep -q 'takes the place of what is rendered'"
+rm "$root/etc/modprobe.d/00-tdx-auth.conf"
 check "aliases whose names begin those of modules keep their meaning" sh -c "
     modprobe -n -v -C '$work/config' -d '$root' -S '$version' aes | grep -q '^insmod .*/aesni-intel'"
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 
 #include "escape.h"
 #include "log.h"
@@ -142,31 +143,54 @@ static int add_kernels(const struct Options *options, struct ModulePlan *plan)
 	return r;
 }
 
-/* What is rendered for a tree goes below its /usr/lib, for which modprobe.d(5) takes a file of the
- * same name in /etc: one that was rendered in the tree itself, say. */
-static int find_shadow(struct ModulePlan *plan)
+_printf_(2, 3) static int add_note(struct ModulePlan *plan, const char *format, ...)
 {
-	char *text = NULL, *path = NULL;
-	int r = 0;
+	char *text = NULL;
+	va_list ap;
+	int n, r;
 
-	if (!plan->root)
-		return 0;
-	if (asprintf(&path, "%s" MODULE_CONFIG_OWNER, plan->root) < 0)
+	va_start(ap, format);
+	n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
 		return -ENOMEM;
-	plan->is_shadowed = faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	if (plan->is_shadowed &&
-	    asprintf(&text,
-		     "%s takes the place of what is rendered below %s/usr/lib, of which nothing is "
-		     "in force: remove it",
-		     path, plan->root) < 0) {
-		text = NULL;
-		r = -ENOMEM;
-	}
-	free(path);
-	if (text)
-		r = vector_add(&plan->notes, &text, sizeof(text));
+	r = vector_add(&plan->notes, &text, sizeof(text));
 	if (r < 0)
 		free(text);
+	return r;
+}
+
+static bool has_file(const char *root, const char *path)
+{
+	_cleanup_free_ char *file = NULL;
+
+	if (asprintf(&file, "%s%s", root, path) < 0) {
+		file = NULL;
+		return false;
+	}
+	return faccessat(AT_FDCWD, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What is rendered for a tree goes below its /usr/lib, for which modprobe.d(5) takes a file of the
+ * same name in /etc: one that was rendered in the tree itself, say. And it calls a command. */
+static int look_at_tree(struct ModulePlan *plan)
+{
+	const char *root = plan->root;
+	int r = 0;
+
+	if (!root)
+		return 0;
+	plan->is_shadowed = has_file(root, MODULE_CONFIG_OWNER);
+	if (plan->is_shadowed)
+		r = add_note(plan,
+			     "%s" MODULE_CONFIG_OWNER " takes the place of what is rendered below "
+			     "%s/usr/lib, of which nothing is in force: remove it",
+			     root, root);
+	if (r == 0 && module_plan_mode(plan) != MODULES_OFF && !has_file(root, MODULE_GATE))
+		r = add_note(plan,
+			     "%s has no " MODULE_GATE ", which says why a module is denied, and "
+			     "loads it in an audit: install tdx-auth there",
+			     root);
 	return r;
 }
 
@@ -193,7 +217,7 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 	if (r == 0 && !ret->root)
 		r = modprobe_config_read_cmdline(NULL, &ret->config);
 	if (r == 0)
-		r = find_shadow(ret);
+		r = look_at_tree(ret);
 	if (r < 0)
 		log_error("cannot tell which modules may be loaded: %s", strerror(-r));
 	return r;

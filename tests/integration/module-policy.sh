@@ -165,6 +165,10 @@ check "it is rendered again" render
 same "two renders are the same, the configuration" "$work/first.conf" "$root/usr/lib/modprobe.d/00-tdx-auth.conf"
 same "and the table" "$work/first.table" "$root/usr/lib/tdx-auth/modules.table"
 check "what is rendered is current" exits 0 modules check
+check "a tree without the command that denies is told of" sh -c "
+    '$authctl' modules check --root '$root' | grep -qx '$root has no /usr/lib/tdx-auth/tdx-auth-modgate, .*: install tdx-auth there'"
+: >"$root/usr/lib/tdx-auth/tdx-auth-modgate"
+check "and one with it is not" sh -c "! '$authctl' modules check --root '$root' | grep -q modgate"
 mkdir -p "$root/etc/modprobe.d"
 cp "$work/first.conf" "$root/etc/modprobe.d/00-tdx-auth.conf"
 check "but not in force where the tree has a file in its place" sh -c "

@@ -8,6 +8,7 @@
 #include "glob-match.h"
 #include "io.h"
 #include "names.h"
+#include "string-list.h"
 
 #define FILE_SIZE_MAX ((off_t)16 * 1024 * 1024)
 #define BLANKS "\t "	     /* what libkmod parts words by */
@@ -410,10 +411,8 @@ void modprobe_config_done(struct ModprobeConfig *config)
 
 	for (size_t i = 0; i < config->lines.n; i++)
 		line_done(&lines[i]);
-	for (size_t i = 0; i < config->files.n; i++)
-		free(((char **)config->files.data)[i]);
 	vector_done(&config->lines);
-	vector_done(&config->files);
+	strings_done(&config->files);
 }
 
 /* --- what they say --- */

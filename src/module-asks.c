@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "escape.h"
+#include "string-list.h"
 
 /* --- rules and buses --- */
 
@@ -62,7 +63,6 @@ bool policy_leaves_to_kernel(const struct Policy *policy, enum Bus bus)
 _printf_(2, 3) static int add(struct Vector *lines, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL, *safe = NULL;
-	char *line;
 	va_list ap;
 	int n;
 
@@ -74,12 +74,7 @@ _printf_(2, 3) static int add(struct Vector *lines, const char *format, ...)
 		return -ENOMEM;
 	}
 	safe = escape_text(text);
-	if (!safe || asprintf(&line, MODULE_ASKS "%s\n", safe) < 0)
-		return -ENOMEM;
-	if (vector_add(lines, &line, sizeof(line)) == 0)
-		return 0;
-	free(line);
-	return -ENOMEM;
+	return safe ? strings_add(lines, MODULE_ASKS "%s\n", safe) : -ENOMEM;
 }
 
 static int add_rule(struct Vector *lines, const struct Rule *rule)
@@ -105,11 +100,6 @@ static int add_all(struct Vector *lines, const struct Policy *policy)
 		if (policy_leaves_to_kernel(policy, bus))
 			r = add(lines, "hardened %s", bus_to_string(bus));
 	return r;
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Each line once, in order. The first is there in any case: without one nothing was said. */
@@ -138,16 +128,10 @@ static char *join(const struct Vector *lines)
 
 char *module_asks(const struct Policy *policy)
 {
-	struct Vector lines = {0};
-	char *text = NULL;
+	_cleanup_strings_ struct Vector lines = {0};
 
-	if (add_all(&lines, policy) == 0) {
-		if (lines.n > 0)
-			qsort(lines.data, lines.n, sizeof(char *), compare_lines);
-		text = join(&lines);
-	}
-	for (size_t i = 0; i < lines.n; i++)
-		free(((char **)lines.data)[i]);
-	vector_done(&lines);
-	return text;
+	if (add_all(&lines, policy) < 0)
+		return NULL;
+	strings_sort(&lines);
+	return join(&lines);
 }

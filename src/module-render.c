@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "string-list.h"
 #include "util.h"
 
 /* The names are a tree, one character a step. What is not allowed leaves it somewhere:
@@ -297,7 +298,5 @@ int complement_make(const char *const *allowed, size_t n, struct Vector *ret)
 
 void complement_done(struct Vector *globs)
 {
-	for (size_t i = 0; i < globs->n; i++)
-		free(((char **)globs->data)[i]);
-	vector_done(globs);
+	strings_done(globs);
 }

@@ -274,6 +274,11 @@ static int judge(struct Check *check)
 
 	if (r < 0)
 		return r;
+	if (check->policy->file_vector.n == 0)
+		warn(check, NULL,
+		     "%s%s: no policy is there, nor in the other directories; every device is left "
+		     "to the kernel",
+		     check->root, POLICY_DIR_OWNER);
 	if (check->has_machine) {
 		r = warn_of_missing(check);
 		if (r < 0)

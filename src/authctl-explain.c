@@ -239,7 +239,7 @@ static int print(const struct Options *options, struct Subject *subject)
 {
 	const char *modalias = subject->explanation.device->modalias;
 
-	if (modalias && modules_for(NULL, NULL, modalias, &subject->modules) < 0)
+	if (modalias && view_modules(options, modalias, &subject->modules) < 0)
 		subject->modules = NULL;
 	return finish(options->json ? print_json(subject) : print_text(subject), "print");
 }

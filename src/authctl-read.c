@@ -206,7 +206,7 @@ int verb_show(const struct Options *options, char *const *args)
 	r = row_fill(&row, &view, inventory_number(&view.inventory, device));
 	if (r < 0)
 		return finish(r, "show the device");
-	if (device->modalias && modules_for(NULL, NULL, device->modalias, &modules) < 0)
+	if (device->modalias && view_modules(options, device->modalias, &modules) < 0)
 		modules = NULL;
 	r = options->json ? print_device_json(&view, &row, modules)
 			  : print_device(&view, &row, modules);

@@ -14,9 +14,11 @@
 #include "io.h"
 #include "log.h"
 #include "module-plan.h"
+#include "module-rendered.h"
 #include "modules.h"
 #include "names.h"
 #include "output.h"
+#include "suggest.h"
 
 #define TABLE_SIZE_MAX ((off_t)16 * 1024 * 1024)
 
@@ -167,12 +169,16 @@ static int warn_of_holes(const struct ModulePlan *plan)
 	return r;
 }
 
+/* Where an image is built, in a chroot say, there may be the /run of the machine that builds it:
+ * the root of the first process is that machine's. Without /proc it is taken for ours. */
 static bool is_of_this_system(const char *root)
 {
 	struct stat here, there;
 
-	return !root || (stat("/", &here) == 0 && stat(root, &there) == 0 &&
-			 here.st_dev == there.st_dev && here.st_ino == there.st_ino);
+	if (stat(isempty(root) ? "/" : root, &there) < 0 ||
+	    (stat("/proc/1/root", &here) < 0 && stat("/", &here) < 0))
+		return true;
+	return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 /* What is in modprobe.d is policy, which does not change after the freeze. */
@@ -223,6 +229,7 @@ struct Check {
 	struct Vector holes;			 /* of struct ModuleHole */
 	struct json_object *changes, *undecided; /* NULL: text */
 	size_t n_changes, n_undecided;
+	struct Rendered head; /* what the old file says of itself */
 	bool is_current;
 };
 
@@ -233,6 +240,7 @@ static void check_done(struct Check *check)
 	free(check->old_table);
 	json_object_put(check->changes);
 	json_object_put(check->undecided);
+	rendered_done(&check->head);
 }
 
 /* Whether @name is one of the modules of the table that was rendered before. */
@@ -345,6 +353,23 @@ static int find_undecided(struct Check *check, const struct Device *device)
 	return 0;
 }
 
+/* Whether the tables have the same modules: why each is denied differs where other devices were
+ * there, as in the image that a machine was made of. */
+static bool has_same_names(const char *a, const char *b)
+{
+	while (*a && *b) {
+		size_t n = strcspn(a, "\t\n");
+
+		if (n != strcspn(b, "\t\n") || memcmp(a, b, n) != 0)
+			return false;
+		a += strcspn(a, "\n");
+		b += strcspn(b, "\n");
+		a += *a == '\n';
+		b += *b == '\n';
+	}
+	return !*a && !*b;
+}
+
 static int read_old(struct Check *check)
 {
 	const struct ModulePlan *plan = check->plan;
@@ -365,11 +390,15 @@ static int read_old(struct Check *check)
 		r = read_text(table_path, &check->old_table);
 	if (r == 0 && old)
 		r = modprobe_config_parse(&check->old, config_path, old, strlen(old));
-	if (r == 0 && old && check->old_table)
+	if (r == 0)
+		r = rendered_compare_for(plan->view.policy, config_path, &plan->versions,
+					 &check->head);
+	if (r == 0)
 		/* nothing refused is as good as no file */
-		check->is_current = module_plan_mode(plan) == MODULES_OFF
-					    ? check->old.lines.n == 0
-					    : streq(old, config) && streq(check->old_table, table);
+		check->is_current =
+			module_plan_mode(plan) == MODULES_OFF
+				? check->old.lines.n == 0
+				: streq(old, config) && has_same_names(check->old_table, table);
 	check->is_current = check->is_current && !plan->is_shadowed;
 	return r;
 }
@@ -429,22 +458,60 @@ static struct json_object *holes_to_json(const struct Check *check)
 	return array;
 }
 
+/* Why what was rendered is not what would be, where no verdict over a module tells. */
+static char *difference(const struct Check *check)
+{
+	const struct Rendered *head = &check->head;
+	_cleanup_free_ char *names = NULL, *safe = NULL;
+	char *text = NULL;
+	int n = 0;
+
+	switch (head->state) {
+	case RENDERED_NOTHING:
+		return strdup("nothing is rendered");
+	case RENDERED_OTHER_MODE:
+		n = asprintf(&text, "the policy says %s, it says %s",
+			     module_mode_to_string(head->wanted),
+			     module_mode_to_string(head->mode));
+		break;
+	case RENDERED_OTHER_KERNEL:
+		names = join_words(head->kernels.data, head->kernels.n);
+		safe = names ? escape_text(names) : NULL;
+		n = safe ? asprintf(&text, "it is for other kernels: %s", safe) : -1;
+		break;
+	case RENDERED_OTHER_POLICY:
+		return strdup("the policy asks for other modules");
+	case RENDERED_UNKNOWN:
+		return strdup("another version of tdx-auth made it, or it cannot be read");
+	default:
+		return strdup(check->n_changes > 0 ? "other modules are allowed"
+						   : "other modules or dependencies are there");
+	}
+	return n < 0 ? NULL : text;
+}
+
 /* What to do is to be done to the tree that was looked at. */
 static void print_conclusion(const struct Check *check)
 {
-	_cleanup_free_ char *root = escape_text(check->plan->root ? check->plan->root : "");
+	const char *root = check->plan->root;
+	_cleanup_free_ char *safe = escape_text(isempty(root) ? "/" : root), *why = NULL;
 
-	if (check->is_current && check->holes.n == 0)
+	if (check->is_current && check->holes.n == 0) {
 		(void)printf("What was rendered is what the policy says.\n");
-	else if (check->is_current)
+	} else if (check->is_current) {
 		(void)printf("What was rendered is what the policy says, but not all of it is in "
 			     "force.\n");
-	else if (check->plan->is_shadowed)
+	} else if (check->plan->is_shadowed) {
 		(void)printf("What was rendered is not in force.\n");
-	else
-		(void)printf("What was rendered is not what the policy says: run tdx-authctl "
+	} else {
+		why = difference(check);
+		(void)printf("What was rendered is not what the policy says (%s): run tdx-authctl "
 			     "modules render%s%s\n",
-			     check->plan->root ? " --root " : "", root ? root : "");
+			     why ? why : "out of memory", root ? " --root " : "",
+			     root && safe ? safe : "");
+	}
+	if (check->plan->left_out.n > 0)
+		(void)printf("Not every kernel was looked at.\n");
 }
 
 static int print_check(struct Check *check, bool json)
@@ -459,7 +526,10 @@ static int print_check(struct Check *check, bool json)
 	}
 	root = json_object_new_object();
 	json_object_object_add(root, "kernels", strings_to_json(&check->plan->versions));
+	json_object_object_add(root, "left_out", strings_to_json(&check->plan->left_out));
 	json_object_object_add(root, "current", json_object_new_boolean(check->is_current));
+	json_object_object_add(root, "shadowed", json_object_new_boolean(check->plan->is_shadowed));
+	json_add_string(root, "rendered", rendered_state_to_string(check->head.state));
 	json_object_object_add(root, "changes", TAKE_PTR(check->changes));
 	json_object_object_add(root, "undecided", TAKE_PTR(check->undecided));
 	json_object_object_add(root, "holes", holes_to_json(check));
@@ -485,6 +555,8 @@ int verb_modules_check(const struct Options *options, char *const *args)
 		r = print_check(&check, options->json);
 	if (r < 0)
 		return finish(r, "check");
-	return check.is_current && check.n_undecided == 0 && check.holes.n == 0 ? EXIT_DONE
-										: EXIT_REFUSED;
+	return check.is_current && check.n_undecided == 0 && check.holes.n == 0 &&
+			       plan.left_out.n == 0
+		       ? EXIT_DONE
+		       : EXIT_REFUSED;
 }

@@ -366,6 +366,24 @@ static int refuse_option(int found, const char *typed)
 	return usage_hint();
 }
 
+/* Paths below it begin with a slash: "/" is "". */
+static int take_root(struct Options *options, char *typed)
+{
+	_cleanup_closedir_ DIR *dir = opendir(typed);
+	size_t n = strlen(typed);
+
+	if (!dir) {
+		_cleanup_free_ char *safe = escape_text(typed);
+
+		log_error("--root %s: %s", safe ? safe : "?", strerror(errno));
+		return -1;
+	}
+	while (n > 0 && typed[n - 1] == '/')
+		typed[--n] = '\0';
+	options->root = typed;
+	return 0;
+}
+
 static void options_done(struct Options *options)
 {
 	vector_done(&options->kernels);
@@ -374,7 +392,7 @@ static void options_done(struct Options *options)
 int authctl_main(int argc, char **argv)
 {
 	_cleanup_(options_done) struct Options options = {0};
-	int seen = 0, c;
+	int seen = 0, c, r;
 
 	open_standard_fds();
 	log_open("tdx-authctl", false);
@@ -391,7 +409,9 @@ int authctl_main(int argc, char **argv)
 			options.policy = optarg;
 			break;
 		case OPT_ROOT:
-			options.root = optarg;
+			r = take_root(&options, optarg);
+			if (r < 0)
+				return EXIT_FAILED;
 			break;
 		case OPT_DRIVER:
 			options.driver = optarg;

@@ -18,7 +18,7 @@ int exit_status_of(int error);
 
 struct Options {
 	const char *policy;    /* NULL: the drop-ins */
-	const char *root;      /* NULL: the running system's */
+	const char *root;      /* NULL: the running system's; without a slash at its end */
 	const char *driver;    /* NULL: not given */
 	const char *snapshot;  /* NULL: the devices that are there */
 	const char *expect;    /* NULL: not given */

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 ssize_t read_full(int fd, void *buffer, size_t size)
@@ -47,8 +49,12 @@ void open_standard_fds(void)
 
 	do {
 		fd = open("/dev/null", O_RDWR);
-		if (fd < 0)
+		if (fd < 0) {
+			/* nobody may be there to read it */
+			(void)dprintf(STDERR_FILENO, "%s: cannot open /dev/null: %s\n",
+				      program_invocation_short_name, strerror(errno));
 			exit(EXIT_FAILURE);
+		}
 	} while (fd <= STDERR_FILENO);
 	(void)close(fd);
 }

@@ -9,6 +9,7 @@
 #include "module-asks.h"
 #include "module-render.h"
 #include "modules.h"
+#include "string-list.h"
 #include "suggest.h"
 
 struct Judge {
@@ -108,20 +109,14 @@ _printf_(4, 5) static void give(struct Judge *judge, const struct Module *module
 	va_end(ap);
 }
 
-_printf_(2, 3) static void note(struct Judge *judge, const char *format, ...)
+/* Where adding to the notes came to @r. */
+static void noted(struct Judge *judge, int r)
 {
-	char *text = NULL;
-	va_list ap;
-
-	va_start(ap, format);
-	if (vasprintf(&text, format, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	if (text && vector_add(judge->notes, &text, sizeof(text)) == 0)
-		return;
-	free(text);
-	judge->error = -ENOMEM;
+	if (r < 0)
+		judge->error = r;
 }
+
+#define note(judge, ...) noted(judge, strings_add((judge)->notes, __VA_ARGS__))
 
 static const struct Module *find(const struct Judge *judge, const char *name)
 {
@@ -153,7 +148,7 @@ static char **resolve(struct Judge *judge, const char *alias)
 
 /* --- the policy's list --- */
 
-static bool name_fits(const char *glob, const char *name)
+bool module_name_fits(const char *glob, const char *name)
 {
 	_cleanup_free_ char *normal = strdup(glob);
 
@@ -171,7 +166,7 @@ static void judge_listed(struct Judge *judge, const struct Module *module)
 	for (size_t i = 0; i < policy->allow.n; i++) {
 		const char *glob = string_at(&policy->allow, i);
 
-		if (!name_fits(glob, module->name))
+		if (!module_name_fits(glob, module->name))
 			continue;
 		give(judge, module, MODULE_LISTED, "\"%s\" at %s:%u", glob, places[i].file,
 		     places[i].line);

@@ -58,6 +58,9 @@ char *module_verdict_why(const struct ModuleVerdict *verdict);
 /* Its name in JSON. */
 const char *module_reason_to_string(enum ModuleReason reason);
 
+/* Whether @glob of the policy's `modules: allow`, in which "-" is "_", fits the module @name. */
+bool module_name_fits(const char *glob, const char *name);
+
 /* Whether @module may talk to a device, or who built it did not say: all but what the kernel's own
  * tree has outside of drivers and sound, and outside of what reads devices below arch. And what
  * devices find by an alias, wherever it is (virtiofs, 9pnet_virtio): systemd loads some of these by

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <sys/utsname.h>
 
+#include "string-list.h"
+
 /* --- names --- */
 
 /* What is called @path without directories and without .ko and what compression adds to it. */
@@ -43,9 +45,7 @@ size_t module_number(const struct ModuleList *list, const struct Module *module)
 
 static void module_done(struct Module *module)
 {
-	for (size_t i = 0; i < module->initcalls.n; i++)
-		free(((char **)module->initcalls.data)[i]);
-	vector_done(&module->initcalls);
+	strings_done(&module->initcalls);
 	free(module->needs);
 	free(module->path);
 	free(module->name);
@@ -93,15 +93,12 @@ static int add_module(struct Found *found, const char *path, const char *needs, 
 {
 	struct Module module = {
 		.name = name_of_path(path), .path = strdup(path), .is_builtin = is_builtin};
-	char *line = strdup(needs);
 
-	if (module.name && module.path && line &&
-	    vector_add(&found->lines, &line, sizeof(line)) == 0) {
+	if (module.name && module.path && strings_take(&found->lines, strdup(needs)) == 0) {
 		if (vector_add(&found->modules, &module, sizeof(module)) == 0)
 			return 0;
-		found->lines.n--;
+		free(((char **)found->lines.data)[--found->lines.n]);
 	}
-	free(line);
 	module_done(&module);
 	return -ENOMEM;
 }
@@ -192,12 +189,10 @@ static int take_found(struct ModuleList *list, struct Found *found)
 
 static void found_done(struct Found *found)
 {
-	for (size_t i = 0; i < found->modules.n; i++) {
+	for (size_t i = 0; i < found->modules.n; i++)
 		module_done((struct Module *)found->modules.data + i);
-		free(((char **)found->lines.data)[i]);
-	}
 	vector_done(&found->modules);
-	vector_done(&found->lines);
+	strings_done(&found->lines);
 }
 
 /* Those of devices are "BUS:...". So are some that the guest alone asks by. */
@@ -305,10 +300,7 @@ static int on_symbol(char *line, void *userdata)
 	found = (struct Module *)module_list_find(list, module);
 	if (!found || !found->is_builtin)
 		return 0;
-	if (vector_add(&found->initcalls, &function, sizeof(function)) < 0)
-		return -ENOMEM;
-	TAKE_PTR(function);
-	return 0;
+	return strings_take(&found->initcalls, TAKE_PTR(function));
 }
 
 /* The symbols of that kernel, where somebody left them. */
@@ -347,23 +339,48 @@ static int compare_versions(const void *a, const void *b)
 	return by_version ? by_version : strcmp(x, y);
 }
 
-static int add_version(int directory, const char *name, struct Vector *versions)
+/* Where depmod(8) looks for modules, for a start: Documentation/kbuild/modules.rst. */
+static bool has_modules(int directory, const char *name)
 {
-	_cleanup_free_ char *file = NULL, *version = strdup(name);
+	static const char *const places[] = {"kernel", "updates", "extra"};
 
-	if (!version || asprintf(&file, "%s/modules.dep", name) < 0) {
+	for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", name, places[i]) < 0) {
+			path = NULL;
+			return true;
+		}
+		if (faccessat(directory, path, F_OK, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns 0, -ENODATA where nothing is found by that name, or -ENOMEM. */
+static int add_version(int directory, const char *name, struct Vector *versions,
+		       struct Vector *incomplete)
+{
+	_cleanup_free_ char *file = NULL;
+	int r;
+
+	if (asprintf(&file, "%s/modules.dep", name) < 0) {
 		file = NULL;
 		return -ENOMEM;
 	}
-	if (faccessat(directory, file, F_OK, 0) < 0)
-		return -ENODATA;
-	if (vector_add(versions, &version, sizeof(version)) < 0)
-		return -ENOMEM;
-	TAKE_PTR(version);
-	return 0;
+	if (faccessat(directory, file, F_OK, 0) == 0)
+		return strings_add(versions, "%s", name);
+	r = incomplete && has_modules(directory, name) ? strings_add(incomplete, "%s", name) : 0;
+	return r < 0 ? r : -ENODATA;
 }
 
-int module_list_versions(const char *root, struct Vector *versions)
+static void sort_versions(struct Vector *versions)
+{
+	if (versions->n > 0)
+		qsort(versions->data, versions->n, sizeof(char *), compare_versions);
+}
+
+int module_list_versions(const char *root, struct Vector *versions, struct Vector *incomplete)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -378,18 +395,19 @@ int module_list_versions(const char *root, struct Vector *versions)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		int r = entry->d_name[0] != '.' ? add_version(dirfd(dir), entry->d_name, versions)
-						: 0;
+		int r = entry->d_name[0] != '.'
+				? add_version(dirfd(dir), entry->d_name, versions, incomplete)
+				: 0;
 
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0)
 			none = r;
 	}
-	if (versions->n == 0)
-		return none;
-	qsort(versions->data, versions->n, sizeof(char *), compare_versions);
-	return 0;
+	if (incomplete)
+		sort_versions(incomplete);
+	sort_versions(versions);
+	return versions->n > 0 ? 0 : none;
 }
 
 static bool is_running(const char *root, const char *version)

@@ -34,10 +34,11 @@ int module_list_read(const char *root, const char *version, struct ModuleList *r
 void module_list_done(struct ModuleList *list);
 
 /* Adds the versions of all kernels of the system at @root, older ones first: what lib/modules has
- * with a modules.dep, without which nothing is found there. They are strings that the caller frees.
- * Returns 0; -ENOENT where there is none, and -ENODATA where all lack that file; or another
- * negative errno. */
-int module_list_versions(const char *root, struct Vector *versions);
+ * with a modules.dep, without which nothing is found there. To *@incomplete, unless that is NULL,
+ * it adds those that have modules and no modules.dep; a directory without either is what a kernel
+ * left that was removed. They are strings that the caller frees. Returns 0; -ENOENT where there is
+ * none, and -ENODATA where all lack that file; or another negative errno. */
+int module_list_versions(const char *root, struct Vector *versions, struct Vector *incomplete);
 
 /* The module of that name, in which "-" is "_", too; NULL: none. */
 const struct Module *module_list_find(const struct ModuleList *list, const char *name);

@@ -4,10 +4,12 @@
 #include <errno.h>
 
 #include "module-render.h"
+#include "string-list.h"
 
 void kernel_modules_done(struct KernelModules *kernel)
 {
 	module_verdicts_free(kernel->verdicts, kernel->list.n);
+	strings_done(&kernel->notes);
 	modprobe_config_done(&kernel->config);
 	module_list_done(&kernel->list);
 }
@@ -53,16 +55,9 @@ static int collect_names(const struct Merge *merge, const char ***ret, size_t *r
 
 static int add_initcall(struct Module *module, const char *function)
 {
-	char *copy;
-
-	for (size_t i = 0; i < module->initcalls.n; i++)
-		if (streq(string_at(&module->initcalls, i), function))
-			return 0;
-	copy = strdup(function);
-	if (copy && vector_add(&module->initcalls, &copy, sizeof(copy)) == 0)
-		return 0;
-	free(copy);
-	return -ENOMEM;
+	return strings_have(&module->initcalls, function)
+		       ? 0
+		       : strings_add(&module->initcalls, "%s", function);
 }
 
 static int add_need(struct Module *module, uint32_t number)
@@ -288,32 +283,22 @@ static int close_outside(const struct Merge *merge, size_t number)
 	return set_verdict(verdict, MODULE_DENIED, why);
 }
 
-static int note(const struct Merge *merge, char *text)
-{
-	if (vector_add(merge->notes, &text, sizeof(text)) == 0)
-		return 0;
-	free(text);
-	return -ENOMEM;
-}
-
 static int note_loss(const struct Merge *merge, size_t number)
 {
 	const char *name = merge->list->modules[number].name;
 	struct Opinion opinion = opinion_over(merge, name);
 	_cleanup_free_ char *allowed = NULL, *denied = NULL;
-	char *text;
 
 	if (merge->verdicts[number].reason != MODULE_DENIED || !opinion.allows)
 		return 0;
 	allowed = module_verdict_why(opinion.allows);
 	denied = module_verdict_why(&merge->verdicts[number]);
-	if (!allowed || !denied ||
-	    asprintf(&text,
-		     "%s would be allowed in the kernel %s (%s), and is denied: %s; \"modules: "
-		     "allow\" may have it",
-		     name, opinion.allowed_by, allowed, denied) < 0)
+	if (!allowed || !denied)
 		return -ENOMEM;
-	return note(merge, text);
+	return strings_add(merge->notes,
+			   "%s would be allowed in the kernel %s (%s), and is denied: %s; "
+			   "\"modules: allow\" may have it",
+			   name, opinion.allowed_by, allowed, denied);
 }
 
 static int merge_verdicts(const struct Merge *merge)

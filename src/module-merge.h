@@ -9,6 +9,7 @@ struct KernelModules {
 	struct ModuleList list;
 	struct ModprobeConfig config; /* with the soft dependencies of this kernel */
 	struct ModuleVerdict *verdicts;
+	struct Vector notes; /* of strings, owned: what could not be followed up in it */
 };
 void kernel_modules_done(struct KernelModules *kernel);
 

@@ -3,15 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 
 #include "escape.h"
 #include "log.h"
 #include "module-asks.h"
+#include "module-notes.h"
 #include "module-render.h"
 #include "module-rendered.h"
 #include "modules.h"
 #include "names.h"
+#include "string-list.h"
+#include "suggest.h"
 
 static const struct KernelModules *kernel_at(const struct ModulePlan *plan, size_t i)
 {
@@ -32,7 +34,7 @@ static int resolve(const char *alias, char ***ret, void *userdata)
 	return r < 0 ? r : 0;
 }
 
-static int judge(struct ModulePlan *plan, struct KernelModules *kernel, struct Vector *notes)
+static int judge(struct ModulePlan *plan, struct KernelModules *kernel)
 {
 	struct Resolver resolver = {plan->root, kernel->list.version};
 	struct ModuleQuestion question = {
@@ -46,14 +48,24 @@ static int judge(struct ModulePlan *plan, struct KernelModules *kernel, struct V
 		.userdata = &resolver,
 	};
 
-	return modules_judge(&question, &kernel->verdicts, notes);
+	return modules_judge(&question, &kernel->verdicts, &kernel->notes);
 }
 
-static void tell_unreadable(const struct Options *options, const char *version, int error)
+/* @error is why nothing is known of the kernel @version; NULL: of any. */
+static void tell_unreadable(const char *root, const char *version, int error)
 {
-	_cleanup_free_ char *safe = version ? escape_text(version) : NULL;
+	_cleanup_strings_ struct Vector versions = {0};
+	_cleanup_free_ char *safe = version ? escape_text(version) : NULL, *names = NULL,
+			    *others = NULL, *tree = escape_text(root ? root : "");
 
-	if (version && error == -ENODATA)
+	(void)module_list_versions(root, &versions, NULL);
+	names = join_words(versions.data, versions.n);
+	others = names ? escape_text(names) : NULL;
+	if (version && error == -ENOENT)
+		log_error("there is no kernel %s in %s/lib/modules%s%s", safe ? safe : "?",
+			  tree ? tree : "", versions.n > 0 ? ", which has: " : "",
+			  others ? others : "");
+	else if (version && error == -ENODATA)
 		log_error("the kernel %s has no modules.dep or modules.alias: run depmod",
 			  safe ? safe : "?");
 	else if (version)
@@ -61,46 +73,26 @@ static void tell_unreadable(const struct Options *options, const char *version, 
 			  strerror(-error));
 	else if (error == -ENODATA)
 		log_error("no kernel in %s/lib/modules has a modules.dep: run depmod",
-			  options->root ? options->root : "");
+			  tree ? tree : "");
 	else
-		log_error("cannot tell which kernels are in %s/lib/modules: %s",
-			  options->root ? options->root : "", strerror(-error));
+		log_error("cannot tell which kernels are in %s/lib/modules: %s", tree ? tree : "",
+			  strerror(-error));
 }
 
-/* The notes of the kernels are the same for the most part. */
-static int take_notes(struct ModulePlan *plan, struct Vector *notes)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < notes->n; i++) {
-		char *text = ((char **)notes->data)[i];
-		bool is_there = false;
-
-		for (size_t k = 0; k < plan->notes.n; k++)
-			is_there = is_there || streq(string_at(&plan->notes, k), text);
-		if (!is_there && r == 0)
-			r = vector_add(&plan->notes, &text, sizeof(text));
-		if (is_there || r < 0)
-			free(text);
-	}
-	vector_done(notes);
-	return r;
-}
-
-static int add_kernel(const struct Options *options, struct ModulePlan *plan, const char *version)
+/* Returns -ENOENT, -ENODATA and their like after the log told why, and -ENOMEM without. */
+static int add_kernel(struct ModulePlan *plan, const char *version)
 {
 	struct KernelModules kernel = {0};
-	struct Vector notes = {0};
-	int r = module_list_read(options->root, version, &kernel.list);
+	int r = module_list_read(plan->root, version, &kernel.list);
 
-	if (r < 0)
-		tell_unreadable(options, version, r);
+	if (r < 0 && r != -ENOMEM) {
+		tell_unreadable(plan->root, version, r);
+		plan->is_told = true;
+	}
 	if (r == 0)
 		r = modprobe_config_read(plan->root, kernel.list.directory, &kernel.config);
 	if (r == 0)
-		r = judge(plan, &kernel, &notes);
-	if (r == 0)
-		r = take_notes(plan, &notes);
+		r = judge(plan, &kernel);
 	if (r == 0)
 		r = vector_add(&plan->kernels, &kernel, sizeof(kernel));
 	if (r < 0)
@@ -110,53 +102,23 @@ static int add_kernel(const struct Options *options, struct ModulePlan *plan, co
 	return r;
 }
 
-static void strings_done(struct Vector *strings)
-{
-	for (size_t i = 0; i < strings->n; i++)
-		free(((char **)strings->data)[i]);
-	vector_done(strings);
-}
-
-static bool has_version(const struct ModulePlan *plan, const char *version)
-{
-	for (size_t i = 0; i < plan->versions.n; i++)
-		if (streq(string_at(&plan->versions, i), version))
-			return true;
-	return false;
-}
-
 static int add_kernels(const struct Options *options, struct ModulePlan *plan)
 {
-	_cleanup_(strings_done) struct Vector found = {0};
+	_cleanup_strings_ struct Vector found = {0};
 	const struct Vector *versions = &options->kernels;
 	int r = 0;
 
 	if (versions->n == 0) {
-		r = module_list_versions(options->root, &found);
-		if (r < 0)
-			tell_unreadable(options, NULL, r);
+		r = module_list_versions(options->root, &found, &plan->left_out);
+		if (r < 0 && r != -ENOMEM) {
+			tell_unreadable(options->root, NULL, r);
+			plan->is_told = true;
+		}
 		versions = &found;
 	}
 	for (size_t i = 0; r == 0 && i < versions->n; i++)
-		if (!has_version(plan, string_at(versions, i)))
-			r = add_kernel(options, plan, string_at(versions, i));
-	return r;
-}
-
-_printf_(2, 3) static int add_note(struct ModulePlan *plan, const char *format, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int n, r;
-
-	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
-	va_end(ap);
-	if (n < 0)
-		return -ENOMEM;
-	r = vector_add(&plan->notes, &text, sizeof(text));
-	if (r < 0)
-		free(text);
+		if (!strings_have(&plan->versions, string_at(versions, i)))
+			r = add_kernel(plan, string_at(versions, i));
 	return r;
 }
 
@@ -164,7 +126,7 @@ static bool has_file(const char *root, const char *path)
 {
 	_cleanup_free_ char *file = NULL;
 
-	if (asprintf(&file, "%s%s", root, path) < 0) {
+	if (asprintf(&file, "%s%s", root ? root : "", path) < 0) {
 		file = NULL;
 		return false;
 	}
@@ -182,16 +144,59 @@ static int look_at_tree(struct ModulePlan *plan)
 		return 0;
 	plan->is_shadowed = has_file(root, MODULE_CONFIG_OWNER);
 	if (plan->is_shadowed)
-		r = add_note(plan,
-			     "%s" MODULE_CONFIG_OWNER " takes the place of what is rendered below "
-			     "%s/usr/lib, of which nothing is in force: remove it",
-			     root, root);
+		r = strings_add(&plan->notes,
+				"%s" MODULE_CONFIG_OWNER " takes the place of what is rendered "
+				"below %s/usr/lib, of which nothing is in force: remove it",
+				root, root);
 	if (r == 0 && module_plan_mode(plan) != MODULES_OFF && !has_file(root, MODULE_GATE))
-		r = add_note(plan,
-			     "%s has no " MODULE_GATE ", which says why a module is denied, and "
-			     "loads it in an audit: install tdx-auth there",
-			     root);
+		r = strings_add(&plan->notes,
+				"%s" MODULE_GATE ", which says why a module is denied, and loads "
+				"it in an audit, is not there: install tdx-auth",
+				root);
 	return r;
+}
+
+static int look_at_list(const struct Options *options, struct ModulePlan *plan)
+{
+	const char *root = plan->root ? plan->root : "";
+
+	if (module_plan_mode(plan) == MODULES_OFF || options->policy ||
+	    has_file(root, POLICY_DIR_VENDOR "/" MODULE_LIST_NAME) ||
+	    has_file(root, POLICY_DIR_OWNER "/" MODULE_LIST_NAME))
+		return 0;
+	return strings_add(
+		&plan->notes,
+		"%s" POLICY_DIR_VENDOR "/" MODULE_LIST_NAME " is not there: modules that "
+		"drive nothing a host could reach (dm_mod, loop, tun, ...) are denied, too",
+		root);
+}
+
+static int look_at_kernels(struct ModulePlan *plan)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->left_out.n; i++)
+		r = strings_add(&plan->notes,
+				"the kernel %s is left out, as it has modules and no modules.dep: "
+				"run depmod",
+				string_at(&plan->left_out, i));
+	return r;
+}
+
+static int take_notes(const struct Options *options, struct ModulePlan *plan)
+{
+	int r = look_at_kernels(plan);
+
+	if (r == 0)
+		r = module_notes_of_kernels(plan->kernels.data, plan->kernels.n, &plan->notes);
+	if (r == 0)
+		r = module_notes_of_allow(plan->view.policy, &plan->list, &plan->notes);
+	if (r == 0)
+		r = module_notes_of_refusals(&plan->list, plan->verdicts, &plan->config,
+					     &plan->notes);
+	if (r == 0)
+		r = look_at_tree(plan);
+	return r == 0 ? look_at_list(options, plan) : r;
 }
 
 int module_plan_read(const struct Options *options, struct ModulePlan *ret)
@@ -217,8 +222,8 @@ int module_plan_read(const struct Options *options, struct ModulePlan *ret)
 	if (r == 0 && !ret->root)
 		r = modprobe_config_read_cmdline(NULL, &ret->config);
 	if (r == 0)
-		r = look_at_tree(ret);
-	if (r < 0)
+		r = take_notes(options, ret);
+	if (r < 0 && !ret->is_told)
 		log_error("cannot tell which modules may be loaded: %s", strerror(-r));
 	return r;
 }
@@ -227,6 +232,7 @@ void module_plan_done(struct ModulePlan *plan)
 {
 	module_verdicts_free(plan->verdicts, plan->list.n);
 	strings_done(&plan->notes);
+	strings_done(&plan->left_out);
 	modprobe_config_done(&plan->config);
 	module_list_done(&plan->list);
 	for (size_t i = 0; i < plan->kernels.n; i++)
@@ -243,16 +249,11 @@ static int take_names(struct Vector *names, char **more)
 {
 	int r = 0;
 
-	for (char **name = more; name && *name; name++) {
-		bool is_there = false;
-
-		for (size_t i = 0; i < names->n; i++)
-			is_there = is_there || streq(string_at(names, i), *name);
-		if (!is_there && r == 0)
-			r = vector_add(names, name, sizeof(*name));
-		if (is_there || r < 0)
+	for (char **name = more; name && *name; name++)
+		if (r == 0 && !strings_have(names, *name))
+			r = strings_take(names, *name);
+		else
 			free(*name);
-	}
 	free(more);
 	return r;
 }
@@ -344,7 +345,6 @@ static int add_side(struct Vector *names, const struct ModprobeLine *const *line
 
 	while (r == 0 && (word = softdep_next(&pos, &len, &is_after))) {
 		bool is_there = false;
-		char *name;
 
 		for (size_t i = 0; i < n; i++)
 			is_there = is_there || has_on_side(lines[i], after, word, len);
@@ -352,10 +352,7 @@ static int add_side(struct Vector *names, const struct ModprobeLine *const *line
 		if (is_after != after || is_there || memchr(word, '\\', len) ||
 		    memchr(word, '#', len))
 			continue;
-		name = strndup(word, len);
-		r = name ? vector_add(names, &name, sizeof(name)) : -ENOMEM;
-		if (r < 0)
-			free(name);
+		r = strings_take(names, strndup(word, len));
 	}
 	return r;
 }
@@ -363,7 +360,7 @@ static int add_side(struct Vector *names, const struct ModprobeLine *const *line
 /* The names that libkmod would have beside a module on one side. */
 static int write_side(FILE *file, const struct ModprobeLine *const *lines, size_t n, bool after)
 {
-	_cleanup_(strings_done) struct Vector names = {0};
+	_cleanup_strings_ struct Vector names = {0};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)

@@ -13,7 +13,9 @@ struct ModulePlan {
 	struct ModuleList list;		/* the modules of all */
 	struct ModuleVerdict *verdicts; /* over each module of the list */
 	struct ModprobeConfig config;	/* the machine's modprobe.d */
+	struct Vector left_out;		/* of strings, owned: kernels of which nothing is known */
 	bool is_shadowed;    /* another file has the place of what is rendered for @root */
+	bool is_told;	     /* the log has why reading failed */
 	struct Vector notes; /* of strings, owned, not escaped: what could not be followed up */
 	const char *root;    /* NULL: this system */
 };

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "module-asks.h"
 #include "names.h"
+#include "string-list.h"
 #include "suggest.h"
 
 #define REMEDY "run tdx-authctl modules render"
@@ -40,10 +41,7 @@ static int add_kernel(struct Rendered *rendered, const char *escaped)
 
 	if (word && !version) /* who else wrote it has not escaped it */
 		version = TAKE_PTR(word);
-	if (!version || vector_add(&rendered->kernels, &version, sizeof(version)) < 0)
-		return -ENOMEM;
-	TAKE_PTR(version);
-	return 0;
+	return strings_take(&rendered->kernels, TAKE_PTR(version));
 }
 
 static int on_config_line(const char *line, void *userdata)
@@ -123,10 +121,14 @@ static const char *module_root(void)
 	return dir ? dir : "";
 }
 
+/* All but the kernels. Returns 0 or -ENOMEM. */
 static int compare_file(const struct Policy *policy, const char *config, struct Rendered *ret)
 {
-	int r = read_head(config, on_config_line, ret);
+	int r;
 
+	ret->mode = _MODULES_INVALID;
+	ret->wanted = policy->modules.mode == _MODULES_INVALID ? MODULES_OFF : policy->modules.mode;
+	r = read_head(config, on_config_line, ret);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0 && r != -ENOENT)
@@ -135,12 +137,14 @@ static int compare_file(const struct Policy *policy, const char *config, struct 
 		ret->state = RENDERED_NOTHING;
 	else if (ret->mode != _MODULES_INVALID && ret->mode != ret->wanted)
 		ret->state = RENDERED_OTHER_MODE;
-	else if (ret->wanted != MODULES_OFF) {
-		r = compare_asks(policy, config, &ret->state);
-		if (r == 0 && ret->state == RENDERED_CURRENT && !is_for_running(ret, module_root()))
-			ret->state = RENDERED_OTHER_KERNEL;
-	}
-	return r == -ENOMEM ? r : 0;
+	else if (ret->wanted != MODULES_OFF)
+		return compare_asks(policy, config, &ret->state);
+	return 0;
+}
+
+static bool is_in_force(const struct Rendered *rendered)
+{
+	return rendered->state == RENDERED_CURRENT && rendered->wanted != MODULES_OFF;
 }
 
 int rendered_compare(const struct Policy *policy, struct Rendered *ret)
@@ -149,10 +153,9 @@ int rendered_compare(const struct Policy *policy, struct Rendered *ret)
 	const char *root = module_root();
 	struct utsname running;
 	bool is_owners;
+	int r;
 
-	*ret = (struct Rendered){.wanted = policy->modules.mode, .mode = _MODULES_INVALID};
-	if (ret->wanted == _MODULES_INVALID)
-		ret->wanted = MODULES_OFF;
+	*ret = (struct Rendered){0};
 	ret->running = uname(&running) == 0 ? strdup(running.release) : NULL;
 	if (!ret->running || asprintf(&config, "%s" MODULE_CONFIG_OWNER, root) < 0) {
 		config = NULL;
@@ -165,14 +168,32 @@ int rendered_compare(const struct Policy *policy, struct Rendered *ret)
 		config = NULL;
 		return -ENOMEM;
 	}
-	return compare_file(policy, config, ret);
+	r = compare_file(policy, config, ret);
+	if (r == 0 && is_in_force(ret) && !is_for_running(ret, root))
+		ret->state = RENDERED_OTHER_KERNEL;
+	return r;
+}
+
+int rendered_compare_for(const struct Policy *policy, const char *config,
+			 const struct Vector *kernels, struct Rendered *ret)
+{
+	int r;
+
+	*ret = (struct Rendered){0};
+	r = compare_file(policy, config, ret);
+	if (r < 0 || !is_in_force(ret))
+		return r;
+	if (ret->kernels.n != kernels->n)
+		ret->state = RENDERED_OTHER_KERNEL;
+	for (size_t i = 0; i < kernels->n; i++)
+		if (!strings_have(&ret->kernels, string_at(kernels, i)))
+			ret->state = RENDERED_OTHER_KERNEL;
+	return 0;
 }
 
 void rendered_done(struct Rendered *rendered)
 {
-	for (size_t i = 0; i < rendered->kernels.n; i++)
-		free(((char **)rendered->kernels.data)[i]);
-	vector_done(&rendered->kernels);
+	strings_done(&rendered->kernels);
 	free(rendered->running);
 }
 

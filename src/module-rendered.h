@@ -25,12 +25,16 @@ struct Rendered {
 	enum RenderedState state;
 	enum ModuleMode wanted, mode; /* the policy's; and _MODULES_INVALID: nothing is there */
 	struct Vector kernels;	      /* of strings, owned, not escaped: that it is for */
-	char *running;		      /* the kernel that runs */
+	char *running;		      /* the kernel that runs, or NULL */
 };
 
 /* Compares what is in force on this system. Returns 0 or -ENOMEM; the caller calls rendered_done()
  * in each case. */
 int rendered_compare(const struct Policy *policy, struct Rendered *ret);
+/* The same of the file @config, for the kernels of these versions, which has to be for each and for
+ * no other; `running` is not told. */
+int rendered_compare_for(const struct Policy *policy, const char *config,
+			 const struct Vector *kernels, struct Rendered *ret);
 void rendered_done(struct Rendered *rendered);
 
 /* A word of tdx-authctl(1). */

@@ -60,6 +60,8 @@
 #define MODULE_CONFIG_OWNER "/etc/modprobe.d/" MODULE_CONFIG_NAME
 #define MODULE_TABLE_VENDOR "/usr/lib/tdx-auth/modules.table"
 #define MODULE_TABLE_OWNER "/etc/tdx-auth/modules.table"
+/* Modules that drive nothing a host could reach: a file in POLICY_DIR_VENDOR or _OWNER. */
+#define MODULE_LIST_NAME "10-modules.yaml"
 #define MODULE_GATE "/usr/lib/tdx-auth/tdx-auth-modgate"
 
 #define INITRD_RELEASE "/etc/initrd-release"  /* os-release(5) */

@@ -204,12 +204,14 @@ static bool is_policy_name(const char *name)
 	return has_suffix(name, POLICY_SUFFIX);
 }
 
-static void warn_ignored(const char *dir, const char *name)
+static void warn_ignored(const char *root, const char *dir, const char *name)
 {
-	_cleanup_free_ char *safe = escape_text(name);
+	_cleanup_free_ char *path = NULL, *safe = NULL;
 
-	log_warning("%s/%s: ignored, as its name does not end with " POLICY_SUFFIX, dir,
-		    safe ? safe : "?");
+	if (asprintf(&path, "%s%s/%s", root ? root : "", dir, name) < 0)
+		path = NULL;
+	safe = path ? escape_text(path) : NULL;
+	log_warning("%s: ignored, as its name does not end with " POLICY_SUFFIX, safe ? safe : "?");
 }
 
 /* Returns NULL with *ret_error 0 where there is no such directory. */
@@ -244,7 +246,7 @@ static int scan_dir(struct DropIns *list, const char *root, const char *path)
 			if (r < 0)
 				return refuse(r, "%s: %s", path, strerror(-r));
 		} else if (has_suffix(entry->d_name, ".yml")) {
-			warn_ignored(path, entry->d_name);
+			warn_ignored(root, path, entry->d_name);
 		}
 	}
 	return r;

@@ -7,10 +7,13 @@
 #include "escape.h"
 #include "find-device.h"
 #include "log.h"
+#include "module-list.h"
+#include "modules.h"
 #include "policy-files.h"
 #include "policy-start.h"
 #include "protection.h"
 #include "snapshot.h"
+#include "string-list.h"
 #include "sysfs-io.h"
 #include "udev.h"
 
@@ -230,6 +233,19 @@ void view_done(struct View *view)
 char *view_describe(const struct View *view, const struct Device *device)
 {
 	return udev_describe(view->hwdb, device);
+}
+
+int view_modules(const struct Options *options, const char *modalias, char ***ret)
+{
+	_cleanup_strings_ struct Vector versions = {0};
+	int r;
+
+	if (!options->root)
+		return modules_for(NULL, NULL, modalias, ret);
+	r = module_list_versions(options->root, &versions, NULL);
+	return r < 0 ? r
+		     : modules_for(options->root, string_at(&versions, versions.n - 1), modalias,
+				   ret);
 }
 
 /* Of a snapshot: the same attributes, and the same way. */

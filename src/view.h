@@ -49,6 +49,10 @@ void view_done(struct View *view);
  * of memory. */
 char *view_describe(const struct View *view, const struct Device *device);
 
+/* The modules that fit @modalias, of the kernel that runs, or of the newest one in options->root:
+ * as modules_for() returns them; -ENOENT where that root has none. */
+int view_modules(const struct Options *options, const char *modalias, char ***ret);
+
 /* What the device calls itself, not escaped: a new string, or NULL. */
 char *view_label(const struct View *view, const struct Device *device);
 

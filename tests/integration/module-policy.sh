@@ -166,7 +166,7 @@ same "two renders are the same, the configuration" "$work/first.conf" "$root/usr
 same "and the table" "$work/first.table" "$root/usr/lib/tdx-auth/modules.table"
 check "what is rendered is current" exits 0 modules check
 check "a tree without the command that denies is told of" sh -c "
-    '$authctl' modules check --root '$root' | grep -qx '$root has no /usr/lib/tdx-auth/tdx-auth-modgate, .*: install tdx-auth there'"
+    '$authctl' modules check --root '$root' | grep -qx '$root/usr/lib/tdx-auth/tdx-auth-modgate, .* is not there: install tdx-auth'"
 : >"$root/usr/lib/tdx-auth/tdx-auth-modgate"
 check "and one with it is not" sh -c "! '$authctl' modules check --root '$root' | grep -q modgate"
 mkdir -p "$root/etc/modprobe.d"
@@ -236,6 +236,35 @@ found = json.load(sys.stdin)
 assert found["current"] is True and found["changes"] == [] and found["undecided"] == [] and found["holes"] == []'
 }
 check "JSON says the same" json_is_valid
+check "a path below / has one slash" sh -c "
+    '$authctl' modules render --root '$root//' 2>/dev/null | grep -qx '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
+check "explain of a device tells the modules of the tree" sh -c "
+    '$authctl' explain pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00 --root '$root' 2>/dev/null |
+    grep -q '^Modules that fit: *e1000e\$'"
+check "a tree that is not there is told as what it is" sh -c "
+    '$authctl' policy check --root '$work/none' 2>&1 | grep -q 'root $work/none: No such file or directory'"
+check "a kernel that is not there is told with those that are" sh -c "
+    '$authctl' modules check --root '$root' --kernel 0.1 >'$work/out' 2>&1
+    [ \$? = 1 ] && grep -q 'there is no kernel 0.1 in $root/lib/modules, which has: $version\$' '$work/out' &&
+    [ \$(wc -l <'$work/out') = 1 ]"
+mkdir -p "$root/lib/modules/0.2/kernel"
+check "a kernel without modules.dep fails the check" exits 3 modules check
+check "and is told" grep -q '^the kernel 0.2 is left out, as it has modules and no modules.dep: run depmod$' "$work/out"
+check "in JSON, too" sh -c "'$authctl' modules check --root '$root' --json |
+    python3 -c 'import json, sys; assert json.load(sys.stdin)[\"left_out\"] == [\"0.2\"]'"
+rm -r "$root/lib/modules/0.2"
+printf 'install nvme /bin/false\nblacklist dm_crypt\n' >"$root/etc/modprobe.d/own.conf"
+modules check >"$work/out" || :
+check "an allowed module that the machine's own modprobe.d keeps out is told" \
+    grep -q '^nvme is allowed (driver of the rule 50-test.yaml:.*), and not loaded all the same: .*/own.conf:1 has an install ' "$work/out"
+check "but not one that is blacklisted for devices and allowed by its name" sh -c "! grep -q '^dm_crypt is allowed' '$work/out'"
+rm "$root/etc/modprobe.d/own.conf"
+mv "$root/usr/lib/tdx-auth/policy.d/10-modules.yaml" "$work"
+check "a tree without the list of what drives nothing is told" sh -c "
+    '$authctl' modules render --root '$root' 2>&1 >/dev/null | grep -q '$root/usr/lib/tdx-auth/policy.d/10-modules.yaml is not there'"
+mv "$work/10-modules.yaml" "$root/usr/lib/tdx-auth/policy.d"
+render
+check "no longer when it is there" sh -c "! grep -q 10-modules '$work/err'"
 check "a module that is not there is an error" exits 1 modules explain no_such_module
 printf 'softdep nvme pre: igb post: pci:v00008086d000010D3sv0sd0bc02sc00i00\n' >"$root/etc/modprobe.d/own.conf"
 compare "soft dependencies of the machine are allowed with their module"
@@ -261,9 +290,20 @@ check "of a driver that no module is called like, the modules are told that its 
 
 policy <<'EOF'
 version: 1
+modules: { mode: enforce, allow: [dm-cyrpt, "no_such_*", "nf_*", nvme] }
+EOF
+modules check >"$work/out" || :
+check "a name that no kernel has is told with the nearest" grep -qx \
+    '/etc/tdx-auth/policy.d/50-test.yaml:2: modules: allow has "dm-cyrpt", and no kernel has such a module; the nearest is dm_crypt' "$work/out"
+check "a glob that fits nothing, too" grep -q 'modules: allow has "no_such_\*", and no kernel has such a module$' "$work/out"
+check "and no other" test "$(grep -c 'and no kernel has such a module' "$work/out")" = 2
+
+policy <<'EOF'
+version: 1
 modules: { mode: enforce, strict: true, allow: [ext4, "nf_*"] }
 EOF
 check "another policy is not what was rendered" exits 3 modules check
+check "and that is why" grep -q '^What was rendered is not what the policy says (the policy asks for other modules): run' "$work/out"
 compare "so it is where the policy is strict"
 echo "# $(grep -c ' allowed' "$work/listed") allowed, in $(grep -c ^install "$root/usr/lib/modprobe.d/00-tdx-auth.conf") lines"
 check "a module that has soft dependencies is denied like any other" verdicts \
@@ -294,6 +334,7 @@ version: 1
 modules: { mode: "off" }
 EOF
 check "what an earlier policy refused is found" exits 3 modules check
+check "and why that is" grep -q '(the policy says off, it says audit)' "$work/out"
 render
 check "off refuses nothing" sh -c "! grep -q ^install '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
 check "and is current then" exits 0 modules check
@@ -342,7 +383,7 @@ EOF
   "modalias": "pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00",
   "ids": { "vendor": "0x8086", "device": "0x10d3", "class": "0x020000" } } ] }
 EOF
-    modules render --kernel 6.1.0 --snapshot "$work/snapshot" >/dev/null
+    modules render --kernel 6.1.0 --snapshot "$work/snapshot" >/dev/null 2>&1
 }
 if kernels 2>"$work/err"; then
     check "nothing is undecided of the kernel that was rendered for" exits 0 modules check --kernel 6.1.0 --snapshot "$work/snapshot"
@@ -352,9 +393,11 @@ if kernels 2>"$work/err"; then
     modules render --kernel 6.2.0 --snapshot "$work/snapshot" >/dev/null
     check "once it is rendered for it was decided" exits 0 modules check --kernel 6.2.0 --snapshot "$work/snapshot"
     check "without a version all kernels have to be served" exits 3 modules check --snapshot "$work/snapshot"
+    check "and it is told for which it is" grep -q '(it is for other kernels: 6.2.0)' "$work/out"
     modules render --snapshot "$work/snapshot" >/dev/null
     check "and are, by one file" exits 0 modules check --snapshot "$work/snapshot"
     check "which names them" sh -c "grep '^# Kernel' '$root/usr/lib/modprobe.d/00-tdx-auth.conf' | tr '\n' ' ' | grep -qx '# Kernel: 6.1.0 # Kernel: 6.2.0 '"
+    check "without the devices other reasons alone are no difference" exits 0 modules check
     check "it is the same as for each of them by its name" exits 0 modules check --kernel 6.1.0 --kernel 6.2.0 --snapshot "$work/snapshot"
     check "what both have is loaded in both" sh -c "
         for version in 6.1.0 6.2.0; do

@@ -288,7 +288,7 @@ static void test_check_tells_errors_and_warnings_with_their_places(void **state)
 	assert_non_null(strstr(json_object_get_string(get(item, "message")), "\"permit\""));
 	json_object_put(check);
 	testbed_policy(bed, "version: 1\ndefaults: { pci: allow }\n");
-	check = run_json(EXIT_DONE, "policy", "check", bed->policy, "--root", "/nonexistent");
+	check = run_json(EXIT_DONE, "policy", "check", bed->policy, "--root", bed->runtime_dir);
 	item = json_object_array_get_idx(get(check, "warnings"), 0);
 	expect(item, "file", bed->policy);
 	expect(item, "line", NULL);
@@ -297,7 +297,8 @@ static void test_check_tells_errors_and_warnings_with_their_places(void **state)
 	json_object_put(check);
 	assert_true(asprintf(&second, "%s/second", bed->runtime_dir) > 0);
 	write_file(second, "version: 1\n");
-	check = run_json(EXIT_DONE, "policy", "check", bed->policy, second, "--root", "/x");
+	check = run_json(EXIT_DONE, "policy", "check", bed->policy, second, "--root",
+			 bed->runtime_dir);
 	expect(json_object_array_get_idx(get(check, "warnings"), 0), "file", NULL);
 	(void)unlink(second);
 	json_object_put(check);

@@ -702,6 +702,15 @@ static void test_a_root_that_is_not_there_is_no_policy(void **state)
 	assert_int_equal(run(NULL, NULL, "list", "--root", "/nonexistent"), EXIT_FAILED);
 }
 
+static void test_a_root_without_policy_is_told_by_check(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *out = NULL;
+
+	assert_int_equal(run(&out, NULL, "policy", "check", "--root", bed->runtime_dir), EXIT_DONE);
+	expect_in(out, "/etc/tdx-auth/policy.d: no policy is there");
+}
+
 static void test_diff_says_what_came_what_went_and_what_changed(void **state)
 {
 	struct Testbed *bed = *state;
@@ -750,7 +759,7 @@ static void test_after_the_freeze_the_module_policy_is_that_of_other_systems_alo
 	_cleanup_free_ char *before = NULL, *after = NULL, *here = NULL, *other = NULL;
 
 	assert_int_equal(run(NULL, &before, "modules", "render", "--kernel", "none"), EXIT_FAILED);
-	expect_in(before, "of the kernel none");
+	expect_in(before, "there is no kernel none");
 	assert_int_equal(run(NULL, NULL, "freeze"), EXIT_DONE);
 	assert_int_equal(run(NULL, &after, "modules", "render", "--kernel", "none"), EXIT_REFUSED);
 	expect_in(after, "nothing was rendered: ");
@@ -760,7 +769,7 @@ static void test_after_the_freeze_the_module_policy_is_that_of_other_systems_alo
 	assert_int_equal(run(NULL, &other, "modules", "render", "--kernel", "none", "--root",
 			     bed->runtime_dir),
 			 EXIT_FAILED);
-	expect_in(other, "of the kernel none");
+	expect_in(other, "there is no kernel none");
 }
 
 static void test_the_seal_is_the_kernels_lock_as_well(void **state)
@@ -828,6 +837,7 @@ int main(void)
 		VERB_TEST(test_a_device_is_expected_once),
 		VERB_TEST(test_snapshot_without_what_the_policy_asks_for_is_refused),
 		VERB_TEST(test_explain_finds_devices_of_a_snapshot),
+		VERB_TEST(test_a_root_without_policy_is_told_by_check),
 		VERB_TEST(test_a_root_that_is_not_there_is_no_policy),
 		VERB_TEST(test_diff_says_what_came_what_went_and_what_changed),
 		VERB_TEST(test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied),

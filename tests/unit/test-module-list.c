@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "module-tree.h"
+#include "string-list.h"
 
 static void test_modules_have_their_dependencies(void **state)
 {
@@ -113,20 +114,34 @@ static void test_what_is_no_kernel_is_an_error(void **state)
 
 static void test_kernels_are_found_in_the_order_of_their_versions(void **state)
 {
-	_cleanup_vector_ struct Vector versions = {0};
+	_cleanup_strings_ struct Vector versions = {0};
 
-	assert_int_equal(module_list_versions(tree_root, &versions), -ENOENT);
+	assert_int_equal(module_list_versions(tree_root, &versions, NULL), -ENOENT);
 	tree_put("/lib/modules/6.9.0/build", ""); /* what is left of one that is gone */
-	assert_int_equal(module_list_versions(tree_root, &versions), -ENODATA);
+	assert_int_equal(module_list_versions(tree_root, &versions, NULL), -ENODATA);
 	tree_put("/lib/modules/6.10.0/modules.dep", "");
 	tree_put("/lib/modules/6.2.0/modules.dep", "");
 	tree_put("/lib/modules/.hidden/modules.dep", "");
-	assert_int_equal(module_list_versions(tree_root, &versions), 0);
+	assert_int_equal(module_list_versions(tree_root, &versions, NULL), 0);
 	assert_int_equal(versions.n, 2);
 	assert_string_equal(string_at(&versions, 0), "6.2.0");
 	assert_string_equal(string_at(&versions, 1), "6.10.0");
-	for (size_t i = 0; i < versions.n; i++)
-		free(((char **)versions.data)[i]);
+}
+
+static void test_a_kernel_whose_modules_have_no_list_is_told(void **state)
+{
+	_cleanup_strings_ struct Vector versions = {0}, incomplete = {0};
+
+	tree_put("/lib/modules/1/modules.dep", "");
+	tree_put("/lib/modules/1/kernel/fs/a.ko", "");
+	tree_put("/lib/modules/10/kernel/fs/a.ko", "");
+	tree_put("/lib/modules/9/updates/a.ko", "");
+	tree_put("/lib/modules/8/modules.order", ""); /* what is left of one that is gone */
+	assert_int_equal(module_list_versions(tree_root, &versions, &incomplete), 0);
+	assert_int_equal(versions.n, 1);
+	assert_int_equal(incomplete.n, 2);
+	assert_string_equal(string_at(&incomplete, 0), "9");
+	assert_string_equal(string_at(&incomplete, 1), "10");
 }
 
 int main(void)
@@ -143,6 +158,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_kernels_are_found_in_the_order_of_their_versions, tree_make,
 			tree_remove),
+		cmocka_unit_test_setup_teardown(test_a_kernel_whose_modules_have_no_list_is_told,
+						tree_make, tree_remove),
 	};
 
 	return RUN_TESTS("module-list", tests);

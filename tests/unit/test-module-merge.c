@@ -3,6 +3,7 @@
 
 #include "module-tree.h"
 #include "policy-of.h"
+#include "string-list.h"
 
 #define V "version: 1\n"
 
@@ -24,13 +25,6 @@ static int resolve(const char *alias, char ***ret, void *userdata)
 	return 0;
 }
 
-static void notes_done(void)
-{
-	for (size_t i = 0; i < notes.n; i++)
-		free(((char **)notes.data)[i]);
-	vector_done(&notes);
-}
-
 static void forget(void)
 {
 	module_verdicts_free(verdicts, list.n);
@@ -39,7 +33,7 @@ static void forget(void)
 		kernel_modules_done(&kernels[i]);
 		kernels[i] = (struct KernelModules){0};
 	}
-	notes_done();
+	strings_done(&notes);
 }
 
 static int teardown(void **state)
@@ -80,7 +74,7 @@ static void judge(const char *text, const char *softdeps, struct Device *device)
 
 	judge_kernel(&kernels[0], "1", softdeps, policy, device);
 	judge_kernel(&kernels[1], "2", "", policy, device);
-	notes_done();
+	strings_done(&notes);
 	assert_int_equal(modules_merge(kernels, 2, &list, &verdicts, &notes), 0);
 }
 

@@ -466,6 +466,34 @@ static int write_once(const char *file, const char *text)
 	return 0;
 }
 
+/* Holds the lock of @file until it is killed. Where it returns from, the file is locked. */
+static int hold_lock(const char *file, const char *pid_file)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	_cleanup_fclose_ FILE *pid = fopen(pid_file, "we");
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	if (!pid || pipe(ready) < 0)
+		return EXIT_FAILURE;
+	/* such a lock is not inherited: the child takes it */
+	child = fork();
+	if (child == 0) {
+		int fd = open(file, O_RDWR | O_CLOEXEC);
+
+		if (setsid() < 0 || fd < 0 || fcntl(fd, F_SETLKW, &all) < 0 ||
+		    write(ready[1], "", 1) != 1)
+			_exit(EXIT_FAILURE);
+		(void)close(ready[1]);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ready[1]);
+	fprintf(pid, "%d\n", (int)child);
+	return child > 0 && read(ready[0], &byte, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	int r;
@@ -484,6 +512,8 @@ int main(int argc, char **argv)
 		return agent_flood(argv[2], argv + 3);
 	if (argc == 3 && streq(argv[1], "forge"))
 		return agent_forge(argv[2]);
+	if (argc == 4 && streq(argv[1], "lock"))
+		return hold_lock(argv[2], argv[3]);
 	if (argc >= 4 && streq(argv[1], "race"))
 		return race((unsigned int)atoi(argv[2]), argv + 3, (unsigned int)argc - 3);
 	if (getpid() == 1) {

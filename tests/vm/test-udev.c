@@ -168,6 +168,25 @@ static void rules_alone(void **state, const struct kernel *kernel)
 	vm_expect_soon(vm, "[ -e /sys/bus/pci/drivers/e1000/0*:* ]");
 }
 
+/* Who decides may have passed the device before its driver came. */
+static void test_a_driver_that_comes_while_another_run_decides_is_offered_then(void **state)
+{
+	struct vm *vm = up(state, &stock);
+	_cleanup_free_ char *nic = NULL;
+
+	vm_expect(vm, 0, STOP "; printf 'version: 1\\nrules-only: true\\n' > " CONFIG);
+	nic = vm_plug_pci(vm, ALLOWED, "8086:10d3");
+	expect_driver(vm, nic, "e1000e");
+	vm_expect(vm, 0,
+		  "udevadm settle && rmmod e1000e && udevadm settle && "
+		  "/usr/lib/tdx-lab/agent lock /run/tdx-auth/state /run/holder && modprobe e1000e");
+	/* it waits, and nobody else gives the device to it */
+	vm_expect_soon(vm, "grep -qs tdx-authctl /proc/[0-9]*/comm");
+	vm_expect(vm, 0, "sleep 1; ! [ -e %s/driver ]", nic);
+	vm_expect(vm, 0, "kill $(cat /run/holder)");
+	expect_driver(vm, nic, "e1000e");
+}
+
 static void test_the_rules_alone_decide(void **state)
 {
 	rules_alone(state, &patched);
@@ -186,6 +205,7 @@ int main(void)
 		vm_test(test_no_verdict_no_module),
 		vm_test(test_while_the_daemon_is_away_no_module_is_loaded),
 		vm_test(test_without_daemon_and_mode_nothing_is_decided),
+		vm_test(test_a_driver_that_comes_while_another_run_decides_is_offered_then),
 		vm_test(test_the_rules_alone_decide),
 		vm_test(test_the_rules_alone_decide_on_a_stock_kernel),
 	};

@@ -10,6 +10,7 @@
 #include "names.h"
 
 #define MAX_FIELDS 16
+#define KERNEL_LINE_MAX 960 /* what is longer is refused: devkmsg_write(), LOG_LINE_MAX */
 
 static const char *log_identifier = "tdx-auth";
 static bool to_journal, to_stderr = true, to_kernel;
@@ -43,9 +44,17 @@ void log_to_kernel(void)
 static void send_to_kernel(int priority, const char *message)
 {
 	_cleanup_close_ int fd = open(KERNEL_LOG, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	_cleanup_free_ char *line = NULL;
+	int n = asprintf(&line, "<%d>%s: %s\n", LOG_DAEMON | priority, log_identifier, message);
 
+	if (n < 0) {
+		line = NULL;
+		return;
+	}
+	/* not by dprintf(3): that of glibc before 2.37 seeks first, which the file refuses
+	 * (kernel/printk/printk.c, devkmsg_llseek()) */
 	if (fd >= 0)
-		(void)dprintf(fd, "<%d>%s: %s\n", LOG_DAEMON | priority, log_identifier, message);
+		(void)!write(fd, line, n < KERNEL_LINE_MAX ? (size_t)n : KERNEL_LINE_MAX);
 }
 
 static bool add_field(struct iovec *iov, size_t *n, const char *name, const char *value)

@@ -46,8 +46,11 @@ static struct vm *up(void **state, const struct kernel *kernel)
 	struct vm *vm = vm_up(state, .kernel = kernel->name, .init = kernel->init,
 			      .cmdline = kernel->cmdline);
 
-	if (kernel->init == VM_INIT_OWN)
+	if (kernel->init == VM_INIT_OWN) {
 		vm_expect_output(vm, "running", "systemctl is-system-running --wait");
+		/* what an initrd has to say is in the kernel's log alone */
+		vm_expect(vm, 0, "dmesg | grep -F 'tdx-authctl: the policy was applied before '");
+	}
 	vm_expect_soon(vm, IS_UP);
 	vm_expect(vm, 0,
 		  "mkdir -p /etc/tdx-auth/policy.d && printf '" POLICY "' > " OWNER

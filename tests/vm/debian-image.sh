@@ -5,10 +5,12 @@
 #   debian-image.sh DESTDIR AGENT GUEST...   prints the directory of each, one a line
 #
 # Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut, and each
-# with -luks behind it; debian13-uki (initrd made of packages by debian-uki.sh, and the module policy in
-# force in it). A directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with
-# -luks in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release; with
-# -uki also esp, a disk that firmware starts. It never changes once it is there. All of it is in the cache.
+# with -luks behind it; debian13-strict (as debian13-luks, with the manuals' examples in force);
+# debian13-uki (initrd made of packages by debian-uki.sh, and the module policy in force in it). A
+# directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with -luks and
+# -strict in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release;
+# with -uki also esp, a disk that firmware starts. It never changes once it is there. All of it is in the
+# cache.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -38,22 +40,28 @@ suite_of() {
     esac
 }
 
+# The guest whose packages it has.
+plain_of() {
+    plain=${1%-luks}
+    printf '%s\n' "${plain%-strict}"
+}
+
 # What makes its initrd; the packages of the two cannot be installed together.
 generator_of() {
-    case ${1%-luks} in
+    case $(plain_of "$1") in
     debian12 | debian13) echo initramfs-tools cryptsetup-initramfs ;;
     debian12-dracut) echo dracut cryptsetup ;;
     debian13-dracut) echo dracut cryptsetup systemd-cryptsetup ;;
     # The kernel's package wants a generator, which is not called. It is cryptsetup that brings json-c else.
     debian13-uki) echo initramfs-tools libjson-c5 systemd-ukify systemd-boot-efi ;;
-    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks; debian13-uki" ;;
+    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks; debian13-strict, debian13-uki" ;;
     esac
 }
 
 # What confines and what records, in the guests that test-debian.c looks at with them. debian-tree.sh
 # keeps both from starting: to other tests it is as if they were not there.
 guards_of() {
-    case ${1%-luks} in
+    case $(plain_of "$1") in
     debian12 | debian13) echo apparmor auditd ;;
     esac
 }
@@ -66,6 +74,7 @@ packages_of() {
 way_of() {
     case $1 in
     *-luks) echo luks ;;
+    *-strict) echo strict ;;
     *-uki) echo uki ;;
     *) echo plain ;;
     esac
@@ -77,7 +86,7 @@ base_file() {
 }
 
 base_of() {
-    base_file "${1%-luks}" "$(packages_of "$1")"
+    base_file "$(plain_of "$1")" "$(packages_of "$1")"
 }
 
 # That of the initrd, where that is made of packages.
@@ -134,7 +143,7 @@ keep_newest() {
 }
 
 make_locked() {
-    make_base "${guest%-luks}" "$base" "$(packages_of "$guest")"
+    make_base "$(plain_of "$guest")" "$base" "$(packages_of "$guest")"
     [ -z "$initrd_base" ] || make_base "$guest-initrd" "$initrd_base" "$initrd_packages"
     make_guest
 }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The second half of debian-image.sh, which runs it as root of a mount namespace where it can:
 #
-#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT plain|luks|uki [INITRD_BASE_TAR]
+#   debian-tree.sh WORK BASE_TAR SIZE OVERLAY DESTDIR AGENT plain|luks|strict|uki [INITRD_BASE_TAR]
 #
 # Leaves WORK/guest. With "luks" its root file system is in a container of LUKS, of which the initrd has the
-# key. With "uki" the initrd is made of packages, and with the kernel in one file.
+# key; with "strict", too, and what the manuals have as examples is in force. With "uki" the initrd is made
+# of packages, and with the kernel in one file.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +14,7 @@ work=$1 base=$2 size=$3 overlay=$4 destdir=$5 agent=$6 way=$7 initrd_base=${8-}
 tree=$work/tree guest=$work/guest
 uuid=74647861-7574-6800-0000-6c6162000000
 key=/etc/keys/root.key
-root=UUID=$uuid more=
+root=UUID=$uuid more="" luks=""
 
 unpack() {
     mkdir -p "$tree" "$guest"
@@ -46,6 +47,15 @@ set_up() {
     done
     # What a bench has to do to it.
     [ ! -x "$tree/usr/lib/tdx-lab/prepare" ] || chroot "$tree" /usr/lib/tdx-lab/prepare
+}
+
+# As their reader does it in an image. That the policy is rendered is for the hook to see to that a new
+# kernel has called.
+set_up_examples() {
+    examples=/usr/share/doc/tdx-auth/examples
+    chroot "$tree" install -m 644 "$examples/50-strict.yaml" /etc/tdx-auth/policy.d
+    chroot "$tree" install -m 644 "$examples/tdx-auth-freeze.service" /etc/systemd/system
+    chroot "$tree" systemctl enable tdx-auth-freeze.service
 }
 
 # make_container SIZE: qemu-img(1) needs no device mapper. How long the key takes it measures in CPU time,
@@ -122,7 +132,7 @@ make_initrd() {
 make_disk() {
     mkfs.ext4 -qq -F -O '^has_journal' -E lazy_itable_init=1,lazy_journal_init=1 -m 0 \
         -U "$uuid" -d "$tree" "$work/plain" "$size"
-    if [ "$way" = luks ]; then
+    if [ -n "$luks" ]; then
         qemu-img convert -q -n -f raw --object "secret,id=key,file=$tree$key" --target-image-opts \
             "$work/plain" "driver=luks,key-secret=key,file.filename=$guest/rootfs.ext4"
         rm "$work/plain"
@@ -133,8 +143,11 @@ make_disk() {
 
 unpack
 open_chroot
-[ "$way" != luks ] || set_up_luks
+case $way in
+luks | strict) set_up_luks ;;
+esac
 set_up
+[ "$way" != strict ] || set_up_examples
 make_initrd
 close_chroot
 make_disk

@@ -157,6 +157,53 @@ static void test_debian_13_with_dracut_and_an_encrypted_root_boots_and_is_guarde
 					    true, LUKS});
 }
 
+/* All that it runs on is on the list: expect_booted(). From the initrd on, which has modules that
+ * are not. */
+static void expect_strict(struct vm *vm)
+{
+	vm_expect(vm, 0, "tdx-authctl status > /run/status");
+	vm_expect(vm, 0, "grep '^Modules: *enforce$' /run/status");
+	vm_expect(vm, 0, "tdx-authctl modules list > /run/modules");
+	vm_expect_output(vm, "",
+			 "while read -r name rest; do grep -q \"^$name  *allowed \" /run/modules "
+			 "|| echo $name; done < /proc/modules");
+	vm_expect(vm, 0,
+		  "dmesg | sed '/EXT4-fs (dm-0): mounted/,$d' | "
+		  "grep 'tdx-auth-modgate: module .* is denied'");
+	vm_expect(vm, 0, "! mount -t befs none /mnt; ! modprobe btrfs");
+	vm_expect_soon(vm, "journalctl -q -b TDX_AUTH_MODULE=befs | grep 'wanted as fs-befs'");
+	vm_expect(vm, 1, "grep -E '^(befs|btrfs) ' /proc/modules");
+}
+
+/* By the unit that comes before whatever a host steers. */
+static void expect_frozen(struct vm *vm)
+{
+	_cleanup_free_ char *disk = NULL;
+
+	vm_expect_output(vm, "active", "systemctl is-active tdx-auth-freeze.service");
+	vm_expect(vm, 0, "grep '^Frozen: *yes$' /run/status");
+	vm_expect(vm, 3, "tdx-authctl reload");
+	/* a hardened one, which only a rule with after-freeze would let in */
+	disk = vm_plug_pci(vm, "virtio-blk-pci,id=disk1,bus=rp1,drive=null1", "1af4:1042");
+	vm_expect_soon(vm, "[ \"$(cat %s/driver_override)\" = tdx-auth:refused ]", disk);
+	vm_expect(vm, 0, "udevadm settle && ! [ -e %s/driver ]", disk);
+}
+
+static void test_debian_13_boots_by_the_examples_of_the_manuals(void **state)
+{
+	static const struct guest guest = {"debian13-strict", "13", "6.12.*+deb13-amd64", false,
+					   LUKS};
+	struct vm *vm;
+
+	if (!vm_has(guest.name))
+		skip();
+	vm = vm_up(state, .kernel = guest.name, .init = VM_INIT_OWN, .cmdline = "quiet");
+	expect_booted(vm, &guest);
+	expect_protection(vm);
+	expect_strict(vm);
+	expect_frozen(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest all[] =
@@ -167,6 +214,7 @@ int main(void)
 			vm_test(test_debian_13_with_dracut_boots_and_is_guarded),
 			vm_test(test_debian_13_with_an_encrypted_root_boots_and_is_guarded),
 			vm_test(test_debian_13_with_dracut_and_an_encrypted_root_boots_and_is_guarded),
+			vm_test(test_debian_13_boots_by_the_examples_of_the_manuals),
 		},
 				sample[] = {
 					vm_test(test_debian_13_boots_and_is_guarded),

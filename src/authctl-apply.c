@@ -140,7 +140,8 @@ int verb_apply(const struct Options *options, char *const *args)
 		return apply_in_initrd();
 	if (policy_load(options->policy, &policy) < 0)
 		return EXIT_FAILED;
-	r = options->i_know ? 0 : policy_check_vital(policy, VITAL_ALL);
+	r = options->i_know || phase_would_audit(policy) ? 0
+							 : policy_check_vital(policy, VITAL_ALL);
 	if (r != 0) {
 		log_error("nothing was applied; --i-know applies it all the same");
 		policy_unref(policy);

@@ -160,6 +160,8 @@ static int print_text(const struct Subject *subject)
 		add_fact(&table, "Protection:", protection_explain(protection, device->bus));
 	add_fact(&table, "Outcome:", outcome);
 	add_fact(&table, "Why:", why);
+	if (explanation->view->policy->mode == POLICY_AUDIT)
+		add_fact(&table, "Mode:", "audit: the outcome is told, and not done");
 	r = table_print(&table);
 	if (r < 0)
 		return r;

@@ -142,6 +142,7 @@ static const struct Property {
 } properties[] = {
 	{"Frozen", "b", NULL, "frozen"},
 	{"Sealed", "b", NULL, "sealed"},
+	{"PolicyMode", "s", "policy", "mode"},
 	{"PolicyState", "s", "policy", "state"},
 	{"PolicyRules", "u", "policy", "rules"},
 	{"PolicyGeneration", "t", "policy", "generation"},

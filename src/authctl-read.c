@@ -72,8 +72,11 @@ static int print_list(const struct View *view)
 			add_row(&table, &row);
 	}
 	r = table_print(&table);
+	if (r == 0 && view->policy->mode == POLICY_AUDIT)
+		(void)printf(
+			"\nThe policy is in audit mode: its verdicts are told, and not done.\n");
 	if (r < 0 || view->of_snapshot)
-		return r;
+		return r < 0 || fflush(stdout) == 0 ? r : -errno;
 	(void)putchar('\n');
 	add_heading(&table, protection_heading, ELEMENTSOF(protection_heading));
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {

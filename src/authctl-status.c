@@ -33,6 +33,7 @@ struct Status {
 	const char *daemon;	/* a word of tdx-authctl(1) */
 	const char *version;	/* NULL from here on: the daemon did not say */
 	const char *kernel_mode;
+	const char *policy_mode; /* NULL: unknown */
 	const char *policy;
 	const char *impairment, *configuration; /* what is wrong with it, for people */
 	bool has_numbers;			/* those of the daemon */
@@ -110,6 +111,7 @@ static int on_property(sd_bus_message *m, const char *name, const char *type, vo
 	} simple[] = {
 		{"Version", "s", &s->version},
 		{"KernelMode", "s", &s->kernel_mode},
+		{"PolicyMode", "s", &s->policy_mode},
 		{"PolicyState", "s", &s->policy},
 		{"Impairment", "s", &s->impairment},
 		{"Configuration", "s", &s->configuration},
@@ -259,15 +261,23 @@ static const char *explain_policy(const char *state)
 	return "in a state that this tool does not know; ";
 }
 
+static const char *explain_policy_mode(const struct Status *status)
+{
+	return streq_or_null(status->policy_mode, policy_mode_to_string(POLICY_AUDIT))
+		       ? "audit: what it would refuse is told, and NOTHING IS REFUSED; "
+		       : "";
+}
+
 static void add_policy(struct Table *table, const struct Status *status)
 {
 	char when[TIME_TEXT_MAX], text[FACT_MAX];
 
 	time_text(status->loaded_usec, when);
 	(void)snprintf(text, sizeof(text),
-		       "%s%" PRIu32 " rule%s, loaded %s, %" PRIu64 " load%s since the start",
-		       explain_policy(status->policy), status->rules, status->rules == 1 ? "" : "s",
-		       when, status->generation, status->generation == 1 ? "" : "s");
+		       "%s%s%" PRIu32 " rule%s, loaded %s, %" PRIu64 " load%s since the start",
+		       explain_policy(status->policy), explain_policy_mode(status), status->rules,
+		       status->rules == 1 ? "" : "s", when, status->generation,
+		       status->generation == 1 ? "" : "s");
 	add_fact(table, "Policy:", text);
 	(void)snprintf(text, sizeof(text), "%" PRIu32 "%s", status->missing_rules,
 		       status->missing_rules ? ", DEGRADED: see the journal" : "");
@@ -379,6 +389,7 @@ static struct json_object *policy_to_json(const struct Status *status)
 {
 	struct json_object *object = json_object_new_object();
 
+	json_add_string(object, "mode", status->policy_mode);
 	json_add_string(object, "state", status->policy);
 	json_add_number(object, "rules", status->rules);
 	json_add_number(object, "missing_rules", status->missing_rules);

@@ -196,10 +196,12 @@ static int load_again(struct Policy **ret, void *userdata)
 	return policy_load(source->file, ret);
 }
 
-static int check_again(FILE *out, void *policy)
+static int check_again(FILE *out, void *userdata)
 {
+	const struct Policy *policy = userdata;
+
 	(void)out; /* the log has it all */
-	return policy_check_vital_here(policy, VITAL_ALL);
+	return phase_would_audit(policy) ? 0 : policy_check_vital_here(policy, VITAL_ALL);
 }
 
 /* At start a policy that takes away what the machine runs on is not refused: which devices those
@@ -207,7 +209,7 @@ static int check_again(FILE *out, void *policy)
  * one denies. It is said before it happens, as nothing may be after. */
 static void warn_of_vital(const struct Policy *policy)
 {
-	if (policy_check_vital(policy, VITAL_AT_START) > 0)
+	if (!phase_would_audit(policy) && policy_check_vital(policy, VITAL_AT_START) > 0)
 		log_error("the policy is in force all the same: what the host has the machine run "
 			  "on is no reason for a looser one; see tdx-authd(8)");
 	(void)malloc_trim(0); /* the devices were read for this alone */

@@ -20,6 +20,7 @@
 	}
 
 DEFINE_GETTER(kernel_mode, "s")
+DEFINE_GETTER(policy_mode, "s")
 DEFINE_GETTER(policy_state, "s")
 DEFINE_GETTER(impairment, "s")
 DEFINE_GETTER(configuration, "s")
@@ -174,6 +175,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("KernelMode", "s", get_kernel_mode, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Frozen", "b", get_frozen, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Sealed", "b", get_sealed, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyMode", "s", get_policy_mode, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PolicyState", "s", get_policy_state, 0,
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PolicyRules", "u", get_policy_rules, 0,

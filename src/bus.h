@@ -30,7 +30,7 @@ void bus_device_done(struct BusDevice *device);
 
 /* The daemon at one moment. */
 struct BusManager {
-	const char *kernel_mode, *policy_state;
+	const char *kernel_mode, *policy_mode, *policy_state;
 	const char *impairment, *configuration; /* phrases for people, "" for none */
 	int frozen, sealed;
 	uint32_t policy_rules, missing_rules;

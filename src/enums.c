@@ -23,6 +23,11 @@ const char *const audit_use_words[_AUDIT_USE_MAX] = {
 	[AUDIT_NO] = "no",
 };
 
+const char *const policy_mode_words[_POLICY_MODE_MAX] = {
+	[POLICY_AUDIT] = "audit",
+	[POLICY_ENFORCE] = "enforce",
+};
+
 const char *const module_mode_words[_MODULES_MAX] = {
 	[MODULES_OFF] = "off",
 	[MODULES_AUDIT] = "audit",
@@ -76,6 +81,7 @@ static int reverse_lookup(const char *const *table, int n, const char *s)
 
 DEFINE_STRING_TABLE(bus, Bus, _BUS_MAX)
 DEFINE_STRING_TABLE(action, Action, _ACTION_MAX)
+DEFINE_STRING_TABLE_TO(policy_mode, PolicyMode, _POLICY_MODE_MAX)
 DEFINE_STRING_TABLE_TO(module_mode, ModuleMode, _MODULES_MAX)
 DEFINE_STRING_TABLE_TO(quantity, Quantity, _QUANTITY_MAX)
 DEFINE_STRING_TABLE(origin, Origin, _ORIGIN_MAX)

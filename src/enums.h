@@ -32,6 +32,13 @@ static inline bool action_gives(enum Action action)
 	return action == ACTION_ALLOW || action == ACTION_KERNEL;
 }
 
+/* What comes of the decisions over devices. */
+enum PolicyMode {
+	POLICY_AUDIT,	/* they are told */
+	POLICY_ENFORCE, /* they are done */
+	_POLICY_MODE_MAX,
+};
+
 /* How far modules that a policy does not know are kept out. */
 enum ModuleMode {
 	MODULES_OFF,
@@ -112,6 +119,7 @@ enum Gate {
  * the values from 0 on. */
 extern const char *const bus_words[_BUS_MAX];
 extern const char *const action_words[_ACTION_MAX];
+extern const char *const policy_mode_words[_POLICY_MODE_MAX];
 extern const char *const module_mode_words[_MODULES_MAX];
 extern const char *const audit_use_words[_AUDIT_USE_MAX];
 
@@ -119,6 +127,7 @@ const char *bus_to_string(enum Bus value);
 enum Bus bus_from_string(const char *s);
 const char *action_to_string(enum Action value);
 enum Action action_from_string(const char *s);
+const char *policy_mode_to_string(enum PolicyMode value);
 const char *module_mode_to_string(enum ModuleMode value);
 const char *quantity_to_string(enum Quantity value);
 const char *origin_to_string(enum Origin value);

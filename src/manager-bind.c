@@ -41,6 +41,8 @@ static void take(struct Manager *m, enum Bus bus)
 
 void manager_take_buses(struct Manager *m)
 {
+	if (m->is_audit)
+		return;
 	for (enum Bus bus = 0; m->uevent_fd >= 0 && bus < _BUS_MAX; bus++)
 		if (bus_info[bus].gate == GATE_AUTOPROBE)
 			take(m, bus);

@@ -188,6 +188,7 @@ static void read_manager(void *userdata, struct BusManager *ret)
 	phase_read(&phase); /* tools set marks, too */
 	*ret = (struct BusManager){
 		.kernel_mode = kernel_mode_to_string(kernel_mode()),
+		.policy_mode = policy_mode_to_string(m->is_audit ? POLICY_AUDIT : POLICY_ENFORCE),
 		.policy_state = states[m->policy_state],
 		.impairment = notes->impairment ? notes->impairment : "",
 		.configuration = notes->configuration ? notes->configuration : "",
@@ -411,8 +412,8 @@ void manager_bus_phase_changed(struct Manager *m)
 
 void manager_bus_policy_changed(struct Manager *m)
 {
-	tell_changed(m, (const char *const[]){"PolicyState", "PolicyRules", "PolicyGeneration",
-					      "PolicyLoadedUSec", NULL});
+	tell_changed(m, (const char *const[]){"PolicyMode", "PolicyState", "PolicyRules",
+					      "PolicyGeneration", "PolicyLoadedUSec", NULL});
 }
 
 void manager_bus_missing_changed(struct Manager *m)

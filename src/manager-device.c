@@ -13,6 +13,11 @@
 #include "record.h"
 #include "sysfs-io.h"
 
+bool manager_audits(const struct Manager *m, enum Bus bus)
+{
+	return m->is_audit || (m->kernel_audits && !bus_info[bus].native);
+}
+
 /* Whether exactly this device is on its way. */
 static bool is_pending(const struct Manager *m, const struct Known *known)
 {
@@ -384,10 +389,10 @@ static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_fi
 	m->counts.devices += is_new;
 	policy_decide(m->policy, *device, &moment, &decision);
 	registry_note(&m->registry, known, *device, &decision);
-	if (m->audit && !bus_info[(*device)->bus].native) {
+	if (manager_audits(m, (*device)->bus)) {
 		known_note_wanted(known, decision.action);
 		state_note(&m->state, known);
-		record_audit(*device, &decision);
+		record_audit(*device, &decision, m->is_audit);
 		m->counts.unchanged++;
 		return 0;
 	}
@@ -450,8 +455,7 @@ static int refuse_unreadable(struct Manager *m, const char *syspath, int *dirfd,
 	if (error == -ENODEV || error == -ENOTSUP ||
 	    device_read_authorization(syspath, *dirfd, &device) < 0)
 		return error;
-	if (device->authorized != 1 || device_exempt(device) ||
-	    (m->audit && !bus_info[device->bus].native))
+	if (device->authorized != 1 || device_exempt(device) || manager_audits(m, device->bus))
 		return error;
 	known = find_exactly(m, syspath, device->dev, device->ino);
 	if (is_kept(m, known, device, !known))

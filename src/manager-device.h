@@ -31,7 +31,8 @@ struct Manager {
 	struct Pending *first_pending;
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
-	bool audit;
+	bool kernel_audits;	  /* refuses nothing, but on the native buses */
+	bool is_audit;		  /* nothing is done on any bus: manager_note_mode() */
 	bool is_noting_first; /* the first scan in this boot: who has a driver had it before us */
 	struct FirstDrivers first_drivers;
 	bool is_started;    /* every device that was there was decided over once */
@@ -90,6 +91,9 @@ int manager_scan(struct Manager *m);
 
 /* Reads the marks anew, into m->phase. */
 void manager_read_phase(struct Manager *m);
+
+/* Whether what is decided over devices of @bus is told alone. */
+bool manager_audits(const struct Manager *m, enum Bus bus);
 
 /* Has the metrics written before long, and the service manager be told. */
 void manager_schedule_metrics(struct Manager *m);

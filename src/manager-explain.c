@@ -166,7 +166,7 @@ static int judge(const struct Question *question, const struct Known *known, str
 {
 	struct Decision decision = known_decision(known);
 
-	return verdict_of(question->device, &decision, question->manager->audit, ret);
+	return verdict_of(question->device, &decision, question->manager->kernel_audits, ret);
 }
 
 static void tell(struct Question *question, const struct Verdict *verdict,

@@ -10,6 +10,7 @@
 #include "manager-device.h"
 #include "manager-modules.h"
 #include "names.h"
+#include "phase.h"
 #include "task.h"
 
 struct Waiter {
@@ -36,6 +37,39 @@ void manager_note_load(struct Manager *m)
 	m->loads++;
 }
 
+static void leave_mark(const char *name)
+{
+	int r = runtime_write(name, "", 0, 0);
+
+	if (r < 0)
+		log_warning("cannot leave the mark \"%s\" in " RUNTIME_DIR ": %s", name,
+			    strerror(-r));
+}
+
+static void drop_mark(const char *name)
+{
+	_cleanup_free_ char *path = runtime_path(name);
+
+	if (path)
+		(void)unlink(path);
+}
+
+void manager_note_mode(struct Manager *m)
+{
+	m->is_audit = phase_would_audit(m->policy);
+	if (m->is_audit) {
+		log_warning("the policy is in audit mode: what it would refuse is told, and "
+			    "nothing is refused");
+		leave_mark(MARK_AUDIT);
+		return;
+	}
+	if (m->policy->mode == POLICY_AUDIT)
+		log_warning("the policy is in audit mode, and one was enforced in this boot: this "
+			    "one is, too, until the machine starts again");
+	drop_mark(MARK_AUDIT);
+	leave_mark(MARK_ENFORCED);
+}
+
 int manager_set_policy(struct Manager *m, struct Policy *policy)
 {
 	int r = registry_set_policy(&m->registry, policy);
@@ -47,6 +81,7 @@ int manager_set_policy(struct Manager *m, struct Policy *policy)
 	policy_unref(m->policy);
 	m->policy = policy;
 	manager_need_for_modules(m, policy);
+	manager_note_mode(m);
 	manager_note_load(m);
 	(void)malloc_trim(0); /* two policies were there for a moment; one stays */
 	return 0;

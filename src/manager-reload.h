@@ -21,4 +21,9 @@ int manager_set_policy(struct Manager *m, struct Policy *policy);
 /* Notes that one was loaded. */
 void manager_note_load(struct Manager *m);
 
+/* Looks whether the policy is to be told or to be done, and leaves a mark of that for tools: a boot
+ * in which one was done goes on so until its end, for what was refused is without driver, and what
+ * would have given it one was told otherwise. */
+void manager_note_mode(struct Manager *m);
+
 void manager_drop_reload(struct Manager *m);

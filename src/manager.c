@@ -591,7 +591,8 @@ int manager_new(struct Policy *policy, const struct ManagerOptions *options, str
 		return -ENOMEM;
 	manager_note_load(m);
 	manager_read_modules(m);
-	m->audit = kernel_mode() == PROTECTION_AUDIT;
+	m->kernel_audits = kernel_mode() == PROTECTION_AUDIT;
+	manager_note_mode(m);
 	r = start(m);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));

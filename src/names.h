@@ -74,6 +74,10 @@
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
 #define MARK_SEALED "sealed"
+/* Whether the policy in force tells what it would do, and does nothing; and that one did in this
+ * boot. */
+#define MARK_AUDIT "audit"
+#define MARK_ENFORCED "enforced"
 #define MARK_GUARDED "guarded" /* a daemon is meant to run: conf/tdx-authd.socket */
 #define STATE_FILE "state"
 #define METRICS_FILE "metrics.prom"

@@ -198,6 +198,20 @@ int runtime_write(const char *name, const char *data, size_t size, int flags)
 	return r;
 }
 
+bool phase_would_audit(const struct Policy *policy)
+{
+	_cleanup_free_ char *path = runtime_path(MARK_ENFORCED);
+
+	return policy->mode == POLICY_AUDIT && path && access(path, F_OK) < 0 && errno == ENOENT;
+}
+
+bool phase_is_audit(void)
+{
+	_cleanup_free_ char *path = runtime_path(MARK_AUDIT);
+
+	return path && access(path, F_OK) == 0;
+}
+
 int phase_start(ino_t latest)
 {
 	return write_mark(MARK_STARTED, latest);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "match.h"
+#include "policy.h"
 
 /* The marks that a boot has for a policy: the start, after which devices count as plugged; the
  * freeze, from which until the machine starts again the policy does not change, nobody authorizes
@@ -61,6 +62,13 @@ int phase_seal(ino_t latest);
 
 /* Makes /run/tdx-auth, where it is not there. Returns 0 or a negative errno. */
 int runtime_make_dir(void);
+
+/* Whether what @policy decides would be told alone: it says so, and none was enforced in this boot,
+ * which goes on so until its end. */
+bool phase_would_audit(const struct Policy *policy);
+
+/* Whether that is so of the policy in force, of which manager_note_mode() has left a mark. */
+bool phase_is_audit(void);
 
 /* Writes a file in /run/tdx-auth whole or not at all; one that is there stays, unless it is to be
  * replaced. What has words of a policy in it, which may name serial numbers, is private: for its

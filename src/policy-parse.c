@@ -343,12 +343,19 @@ static int parse_version(struct Parser *p, const struct Key *key)
 	return reader_version(&p->yaml, key->name);
 }
 
+static int parse_mode(struct Parser *p, const struct Key *key)
+{
+	int word, r = reader_word(&p->yaml, key->name, "mode", policy_mode_words, _POLICY_MODE_MAX,
+				  &word);
+
+	if (r == 0)
+		p->policy->mode = (enum PolicyMode)word;
+	return r;
+}
+
 static const struct Key document_keys[] = {
-	{"version", parse_version},
-	{"defaults", parse_defaults},
-	{"rules", parse_rules},
-	{"modules", parse_modules},
-	{NULL},
+	{"version", parse_version}, {"mode", parse_mode},	{"defaults", parse_defaults},
+	{"rules", parse_rules},	    {"modules", parse_modules}, {NULL},
 };
 
 static void keep_name(void *name)

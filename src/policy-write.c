@@ -332,7 +332,8 @@ void policy_write(FILE *file, const struct Policy *policy)
 	size_t n = policy_n_rules(policy);
 	struct Name *names = unique_names(policy);
 
-	(void)fputs("version: 1\ndefaults:\n", file);
+	(void)fprintf(file, "version: 1\nmode: %s\ndefaults:\n",
+		      policy_mode_to_string(policy->mode));
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		(void)fprintf(file, "  %s: %s\n", bus_to_string(bus),
 			      action_to_string(policy_default(policy, bus)));

@@ -16,6 +16,7 @@ struct Policy *policy_new(void)
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++)
 		policy->bus_default[bus] = _ACTION_INVALID;
 	policy->any_default = _ACTION_INVALID;
+	policy->mode = POLICY_ENFORCE;
 	policy->modules.mode = _MODULES_INVALID;
 	return policy;
 }

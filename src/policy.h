@@ -102,6 +102,7 @@ struct Policy {
 	struct Vector file_vector;	   /* of strings */
 	enum Action bus_default[_BUS_MAX]; /* _ACTION_INVALID: not said */
 	enum Action any_default;
+	enum PolicyMode mode;
 	struct ModulePolicy modules;
 	struct Needs needs;
 	bool has_minimum; /* a rule needs devices */

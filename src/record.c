@@ -153,11 +153,11 @@ void record_kept(const struct Device *device, const struct Decision *decision)
 	       device->authorized ? "authorized" : "refused");
 }
 
-void record_audit(const struct Device *device, const struct Decision *decision)
+void record_audit(const struct Device *device, const struct Decision *decision, bool is_policys)
 {
 	record(!action_gives(decision->action) ? LOG_INFO : LOG_DEBUG, MESSAGE_ID_DECISION, "audit",
-	       device, decision, "would be \"%s\"; the kernel is in audit mode and refuses nothing",
-	       action_to_string(decision->action));
+	       device, decision, "would be \"%s\"; the %s is in audit mode and refuses nothing",
+	       action_to_string(decision->action), is_policys ? "policy" : "kernel");
 }
 
 void record_unsupported(const struct Device *device, const struct Decision *decision,

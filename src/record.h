@@ -29,7 +29,7 @@ void record_unchanged(const struct Device *device, const struct Decision *decisi
 void record_waiting(const struct Device *device, const struct Decision *decision,
 		    const char *parent);
 void record_kept(const struct Device *device, const struct Decision *decision);
-void record_audit(const struct Device *device, const struct Decision *decision);
+void record_audit(const struct Device *device, const struct Decision *decision, bool is_policys);
 void record_unsupported(const struct Device *device, const struct Decision *decision,
 			const char *why);
 void record_vanished(const char *syspath);

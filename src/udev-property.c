@@ -5,6 +5,7 @@
 
 #include "escape.h"
 #include "names.h"
+#include "phase.h"
 #include "protection.h"
 #include "sysfs-io.h"
 #include "util.h"
@@ -22,7 +23,7 @@ int udev_print_verdict(const char *verdict, const char *source)
 	if (!safe)
 		return -ENOMEM;
 	(void)printf(PROPERTY_VERDICT "=%s\n" PROPERTY_RULE "=%s\n", verdict, unquoted(safe));
-	if (kernel_mode() == PROTECTION_AUDIT)
+	if (kernel_mode() == PROTECTION_AUDIT || phase_is_audit())
 		(void)puts(PROPERTY_MODE "=audit");
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
 }

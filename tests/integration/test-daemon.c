@@ -600,6 +600,69 @@ static void test_a_device_that_vanished_is_logged_and_harmless(void **state)
 	stop(pid);
 }
 
+#define OF_NOBODY "version: 1\ndefaults: { \"*\": deny }\n"
+
+static void expect_mark(const struct Testbed *bed, const char *mark, bool is_there)
+{
+	_cleanup_free_ char *path = NULL;
+
+	assert_true(asprintf(&path, "%s/%s", bed->runtime_dir, mark) > 0);
+	assert_int_equal(access(path, F_OK) == 0, is_there);
+}
+
+static void test_a_policy_in_audit_mode_is_told_and_not_done(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *mouse = testbed_add_usb(bed, "1-1", "Mouse\n"), *keyboard = NULL,
+			    *nic = testbed_add_pci(bed, "0000:00:01.0", 0x8086, 0x10d3);
+	pid_t pid;
+
+	umockdev_testbed_set_attribute(bed->umockdev, nic, "authorized", "1");
+	testbed_policy(bed, OF_NOBODY "mode: audit\n");
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "policy is in audit mode: what it would refuse is told");
+	testbed_wait_log(bed, "usb:1-1 would be \"deny\"; the policy is in audit mode");
+	testbed_wait_log(bed, "pci:0000:00:01.0 would be \"deny\"");
+	keyboard = testbed_add_usb(bed, "1-2", "Keyboard\n");
+	testbed_uevent(bed, keyboard, "add");
+	testbed_wait_log(bed, "usb:1-2 would be \"deny\"");
+	expect_attr(bed, nic, "authorized", "1");
+	expect_attr(bed, mouse, "authorized", "1");
+	expect_attr(bed, keyboard, "authorized", "1");
+	expect_mark(bed, "audit", true);
+	expect_mark(bed, "enforced", false);
+	/* and then it is done */
+	reload(bed, pid, OF_NOBODY);
+	testbed_wait_attr(bed, nic, "authorized", "0");
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	expect_mark(bed, "audit", false);
+	expect_mark(bed, "enforced", true);
+	stop(pid);
+}
+
+/* What was refused has no driver, and nobody would give it one. */
+static void test_a_boot_that_began_with_enforcing_goes_on_so(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *mouse = NULL, *keyboard = NULL;
+	pid_t pid;
+
+	testbed_policy(bed, OF_NOBODY);
+	pid = testbed_start(bed, authd_main);
+	mouse = testbed_add_usb(bed, "1-1", "Mouse\n");
+	testbed_uevent(bed, mouse, "add");
+	testbed_wait_attr(bed, mouse, "authorized", "0");
+	reload(bed, pid, OF_NOBODY "mode: audit\n");
+	testbed_wait_log(bed, "one was enforced in this boot: this one is, too");
+	keyboard = testbed_add_usb(bed, "1-2", "Keyboard\n");
+	testbed_uevent(bed, keyboard, "add");
+	testbed_wait_attr(bed, keyboard, "authorized", "0");
+	stop(pid);
+	pid = testbed_start(bed, authd_main);
+	testbed_wait_log(bed, "one was enforced in this boot: this one is, too");
+	stop(pid);
+}
+
 static void test_in_audit_mode_nothing_is_written(void **state)
 {
 	struct Testbed *bed = *state;
@@ -1350,6 +1413,8 @@ int main(void)
 		DAEMON_TEST(test_another_device_at_the_same_path_is_decided_over),
 		DAEMON_TEST(test_a_device_that_vanished_is_logged_and_harmless),
 		DAEMON_TEST(test_in_audit_mode_nothing_is_written),
+		DAEMON_TEST(test_a_policy_in_audit_mode_is_told_and_not_done),
+		DAEMON_TEST(test_a_boot_that_began_with_enforcing_goes_on_so),
 		DAEMON_TEST(test_no_device_is_forgotten_in_a_crowd),
 		DAEMON_TEST(test_a_reload_decides_over_every_device_anew),
 		DAEMON_TEST(test_a_reload_with_an_error_leaves_the_former_policy_in_force),

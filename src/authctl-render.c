@@ -18,52 +18,12 @@
 #include "modules.h"
 #include "names.h"
 #include "output.h"
+#include "replace-file.h"
 #include "suggest.h"
 
 #define TABLE_SIZE_MAX ((off_t)16 * 1024 * 1024)
 
 /* --- files --- */
-
-/* Makes the directories that @path, a file, is in. */
-static int make_directories(char *path)
-{
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		int r;
-
-		*p = '\0';
-		r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-		*p = '/';
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Who reads the directory sees the old file or the new one; the name of the temporary one is none
- * that modprobe reads. */
-static int write_in_place(char *path, const char *text)
-{
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = make_directories(path);
-
-	if (r < 0)
-		return r;
-	if (asprintf(&temporary, "%s.new", path) < 0) {
-		temporary = NULL;
-		return -ENOMEM;
-	}
-	(void)unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	r = fchmod(fd, 0644) < 0 ? -errno : write_full(fd, text, strlen(text));
-	if (r == 0 && (fsync(fd) < 0 || rename(temporary, path) < 0))
-		r = -errno;
-	if (r < 0)
-		(void)unlink(temporary);
-	return r;
-}
 
 /* What is in the file, "" where there is none; the caller frees it. */
 static int read_text(const char *path, char **ret)
@@ -108,7 +68,7 @@ static void tell_udev(void)
 static int write_file(const struct ModulePlan *plan, bool table, const char *text)
 {
 	_cleanup_free_ char *path = module_plan_path(plan, table), *safe = escape_text(path);
-	int r = path ? write_in_place(path, text) : -ENOMEM;
+	int r = path ? replace_file(path, text, strlen(text)) : -ENOMEM;
 
 	if (r < 0)
 		log_error("cannot write %s: %s", safe ? safe : "?", strerror(-r));

@@ -12,13 +12,13 @@
 #include "decide.h"
 #include "generate-rule.h"
 #include "inventory.h"
-#include "io.h"
 #include "mount.h"
 #include "names.h"
 #include "phase.h"
 #include "policy-files.h"
 #include "policy-parse.h"
 #include "policy-write.h"
+#include "replace-file.h"
 #include "trusted-open.h"
 #include "vital.h"
 
@@ -420,29 +420,6 @@ static int check_vital(struct Work *work, const struct Policy *wanted)
 
 /* --- the file --- */
 
-/* Under a name that is none of a policy's until all of it is on the disk. */
-static int replace_file(const struct Work *work)
-{
-	static const char temporary[] = "." PERMANENT_FILE ".new";
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	(void)unlinkat(work->dirfd, temporary, 0);
-	fd = openat(work->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0644);
-	if (fd < 0)
-		return -errno;
-	r = fchmod(fd, 0644) < 0 ? -errno : write_full(fd, work->text, work->size);
-	if (r == 0 &&
-	    (fsync(fd) < 0 || renameat(work->dirfd, temporary, work->dirfd, PERMANENT_FILE) < 0))
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(work->dirfd, temporary, 0);
-	else if (fsync(work->dirfd) < 0)
-		r = -errno;
-	return r;
-}
-
 static int set(struct Work *work)
 {
 	_cleanup_policy_ struct Policy *wanted = NULL;
@@ -467,7 +444,7 @@ static int set(struct Work *work)
 		r = check_freeze(work);
 	if (r < 0)
 		return r;
-	r = replace_file(work);
+	r = replace_file_at(work->dirfd, PERMANENT_FILE, work->text, work->size);
 	return r < 0 ? refuse(work, r, "%s: %s", work->path, strerror(-r)) : 0;
 }
 

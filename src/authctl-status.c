@@ -224,7 +224,7 @@ static int look_directly(struct Status *status)
 
 /* --- text --- */
 
-#define FACT_MAX 200
+#define FACT_MAX 256
 
 static void add_fact(struct Table *table, const char *name, const char *value)
 {

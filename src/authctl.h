@@ -46,6 +46,8 @@ int verb_reload(const struct Options *options, char *const *args);
 int verb_status(const struct Options *options, char *const *args);
 int verb_monitor(const struct Options *options, char *const *args);
 int verb_apply(const struct Options *options, char *const *args);
+int verb_enable(const struct Options *options, char *const *args);
+int verb_disable(const struct Options *options, char *const *args);
 int verb_udev(const struct Options *options, char *const *args);
 int verb_snapshot(const struct Options *options, char *const *args);
 int verb_diff(const struct Options *options, char *const *args);

@@ -48,6 +48,8 @@
 #define POLICY_SUFFIX ".yaml"
 #define PERMANENT_FILE "00-permanent.yaml" /* in the owner's; written by tdx-auth alone */
 #define PERMANENT_LOCK "permanent.lock"	   /* of who writes it, in the runtime directory */
+#define MODE_FILE "00-mode.yaml"	   /* in the owner's; written by enable and disable */
+#define GENERATED_FILE "50-generated.yaml"
 #define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
 
 #define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"

@@ -34,7 +34,7 @@ static char *place_of(const struct Rule *rule)
 	return asprintf(&text, "%s:%u", rule->file, rule->line) < 0 ? NULL : text;
 }
 
-static void print_rules(const struct Explanation *explanation)
+static void print_rules(const struct Options *options, const struct Explanation *explanation)
 {
 	struct Table table = {.n_columns = 4};
 	const struct Tried *tried = explanation->tried.data;
@@ -45,6 +45,7 @@ static void print_rules(const struct Explanation *explanation)
 		return;
 	}
 	(void)printf("\nRules, as they were tried:\n");
+	options_table(options, &table);
 	table_add(&table, "RULE");
 	table_add(&table, "NAME");
 	table_add(&table, "ACTION");
@@ -128,7 +129,7 @@ static char *reason(const struct Explanation *explanation)
 	return text;
 }
 
-static int print_text(const struct Subject *subject)
+static int print_text(const struct Options *options, const struct Subject *subject)
 {
 	const struct Explanation *explanation = &subject->explanation;
 	struct Table table = {.n_columns = 2};
@@ -165,7 +166,7 @@ static int print_text(const struct Subject *subject)
 	r = table_print(&table);
 	if (r < 0)
 		return r;
-	print_rules(explanation);
+	print_rules(options, explanation);
 	return fflush(stdout) == 0 ? 0 : -errno;
 }
 
@@ -243,7 +244,7 @@ static int print(const struct Options *options, struct Subject *subject)
 
 	if (modalias && view_modules(options, modalias, &subject->modules) < 0)
 		subject->modules = NULL;
-	return finish(options->json ? print_json(subject) : print_text(subject), "print");
+	return finish(options->json ? print_json(subject) : print_text(options, subject), "print");
 }
 
 static int explain_supposed(const struct Options *options, const struct View *view,
@@ -298,7 +299,8 @@ int verb_explain(const struct Options *options, char *const *args)
 		r = modalias_parse(args[0], &modalias);
 		if (r == 0)
 			return explain_supposed(options, &view, &modalias);
-		if (r == -EINVAL && modalias_is_meant(args[0]))
+		if (r == -EINVAL && modalias_is_meant(args[0]) &&
+		    !view_has_like(&view, options, args[0]))
 			return refuse_modalias(args[0]);
 	}
 	r = view_find(&view, options, args[0], &device);

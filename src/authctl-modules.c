@@ -98,24 +98,33 @@ static void print_summary(const struct ModulePlan *plan)
 	}
 }
 
-static int print_list(const struct ModulePlan *plan)
+static enum Colour colour_of(const struct ModuleVerdict *verdict)
+{
+	if (module_is_allowed(verdict))
+		return COLOUR_GOOD;
+	return verdict->reason == MODULE_DENIED ? COLOUR_BAD : COLOUR_NONE;
+}
+
+static int print_list(const struct Options *options, const struct ModulePlan *plan)
 {
 	struct Table table = {.n_columns = 3};
 	int r;
 
-	table_add(&table, "MODULE");
-	table_add(&table, "VERDICT");
-	table_add(&table, "WHY");
+	options_table(options, &table);
+	table_add_coloured(&table, "MODULE", COLOUR_DIM);
+	table_add_coloured(&table, "VERDICT", COLOUR_DIM);
+	table_add_coloured(&table, "WHY", COLOUR_DIM);
 	for (size_t i = 0; i < plan->list.n; i++) {
 		_cleanup_free_ char *why = why_text(plan, i);
 
 		table.failed = table.failed || !why;
 		table_add_word(&table, plan->list.modules[i].name);
-		table_add(&table, module_verdict_word(&plan->verdicts[i]));
+		table_add_coloured(&table, module_verdict_word(&plan->verdicts[i]),
+				   colour_of(&plan->verdicts[i]));
 		table_add(&table, why);
 	}
 	r = table_print(&table);
-	if (r == 0)
+	if (r == 0 && !options->no_legend)
 		print_summary(plan);
 	return r < 0 || fflush(stdout) == 0 ? r : -errno;
 }
@@ -127,7 +136,7 @@ int verb_modules_list(const struct Options *options, char *const *args)
 	(void)args;
 	if (module_plan_read(options, &plan) < 0)
 		return EXIT_FAILED;
-	return finish(options->json ? print_list_json(&plan) : print_list(&plan), "print");
+	return finish(options->json ? print_list_json(&plan) : print_list(options, &plan), "print");
 }
 
 /* --- explain --- */

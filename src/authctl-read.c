@@ -2,10 +2,13 @@
 #include <errno.h>
 
 #include "device-json.h"
+#include "device-tree.h"
 #include "find-device.h"
+#include "log.h"
 #include "modules.h"
 #include "protection.h"
 #include "refused.h"
+#include "terminal.h"
 
 /* One line of the list. */
 struct Row {
@@ -34,16 +37,17 @@ static int row_fill(struct Row *row, const struct View *view, size_t number)
 
 /* --- text --- */
 
-static void add_row(struct Table *table, const struct Row *row)
+/* @lines: of the tree, "" where there is none. */
+static void add_row(struct Table *table, const struct Row *row, const char *lines)
 {
 	_cleanup_free_ char *name = device_name(row->device),
 			    *verdict = verdict_text(&row->verdict);
 
-	table_add(table, name);
+	table_add_behind(table, lines, name);
 	table_add(table, isempty(row->description) ? row->label : row->description);
 	table_add(table, row->device->driver);
 	table_add(table, authorized_word(row->device));
-	table_add(table, verdict);
+	table_add_coloured(table, verdict, verdict_colour(&row->verdict));
 	table_add(table, row->verdict.why);
 }
 
@@ -51,44 +55,81 @@ static void add_heading(struct Table *table, const char *const *heading, size_t 
 {
 	table->n_columns = n;
 	for (size_t i = 0; i < n; i++)
-		table_add(table, heading[i]);
+		table_add_coloured(table, heading[i], COLOUR_DIM);
 }
 
-static int print_list(const struct View *view)
+struct List {
+	const struct View *view;
+	struct Table table;
+};
+
+static int add_device(size_t number, const char *lines, void *userdata)
 {
-	static const char *const heading[] = {"DEVICE",	    "WHAT",    "DRIVER",
-					      "AUTHORIZED", "VERDICT", "WHY"};
-	static const char *const protection_heading[] = {"BUS", "PROTECTION", "MEANING"};
+	struct List *list = userdata;
+	_cleanup_(row_done) struct Row row;
+	int r = row_fill(&row, list->view, number);
+
+	if (r == 0)
+		add_row(&list->table, &row, lines);
+	return r;
+}
+
+static int add_devices(struct List *list, bool tree)
+{
+	int r = 0;
+
+	if (tree)
+		return device_tree_walk(&list->view->inventory, terminal_is_utf8(), add_device,
+					list);
+	for (size_t i = 0; r == 0 && i < list->view->inventory.n; i++)
+		r = add_device(i, "", list);
+	return r;
+}
+
+static int print_protection(const struct Options *options, const struct View *view)
+{
+	static const char *const heading[] = {"BUS", "PROTECTION", "MEANING"};
 	struct Table table = {0};
-	int r;
 
+	options_table(options, &table);
 	add_heading(&table, heading, ELEMENTSOF(heading));
-	for (size_t i = 0; i < view->inventory.n; i++) {
-		_cleanup_(row_done) struct Row row;
-
-		if (row_fill(&row, view, i) < 0)
-			table.failed = true;
-		else
-			add_row(&table, &row);
-	}
-	r = table_print(&table);
-	if (r == 0 && view->policy->mode == POLICY_AUDIT)
-		(void)printf(
-			"\nThe policy is in audit mode: its verdicts are told, and not done.\n");
-	if (r < 0 || view->of_snapshot)
-		return r < 0 || fflush(stdout) == 0 ? r : -errno;
-	(void)putchar('\n');
-	add_heading(&table, protection_heading, ELEMENTSOF(protection_heading));
 	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
 		enum Protection protection = view_protection(view, bus);
 
 		if (!view_has_bus(view, bus))
 			continue;
 		table_add(&table, bus_to_string(bus));
-		table_add(&table, protection_to_string(protection));
+		table_add_coloured(&table, protection_to_string(protection),
+				   protection == PROTECTION_NONE ? COLOUR_BAD : COLOUR_NONE);
 		table_add(&table, protection_explain(protection, bus));
 	}
 	return table_print(&table);
+}
+
+static int print_list(const struct Options *options, const struct View *view)
+{
+	static const char *const heading[] = {"DEVICE",	    "WHAT",    "DRIVER",
+					      "AUTHORIZED", "VERDICT", "WHY"};
+	struct List list = {.view = view};
+	int r;
+
+	options_table(options, &list.table);
+	add_heading(&list.table, heading, ELEMENTSOF(heading));
+	r = add_devices(&list, options->tree);
+	if (r < 0) {
+		table_free(&list.table);
+		return r;
+	}
+	r = table_print(&list.table);
+	if (r < 0 || options->no_legend)
+		return r;
+	if (view->policy->mode == POLICY_AUDIT)
+		(void)printf(
+			"\nThe policy is in audit mode: its verdicts are told, and not done.\n");
+	if (view->of_snapshot)
+		return fflush(stdout) == 0 ? 0 : -errno;
+	(void)putchar('\n');
+	return print_protection(options, view);
 }
 
 static void add_fact(struct Table *table, const char *name, const char *value)
@@ -181,6 +222,10 @@ int verb_list(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
+	if (options->tree && options->json) {
+		log_error("--tree is for people; in the JSON each device has its parent");
+		return EXIT_USAGE;
+	}
 	if (options->initrd)
 		refused_set_deadline();
 	if (view_open(&view, options) < 0 || view_read(&view, options) < 0)
@@ -189,7 +234,8 @@ int verb_list(const struct Options *options, char *const *args)
 		r = finish(options->json ? refused_print_json(&view) : refused_print(&view),
 			   "print");
 	else
-		r = finish(options->json ? print_list_json(&view) : print_list(&view), "print");
+		r = finish(options->json ? print_list_json(&view) : print_list(options, &view),
+			   "print");
 	return view.inventory.unreadable.n > 0 ? EXIT_FAILED : r;
 }
 

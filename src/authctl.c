@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "authctl.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include "log.h"
 #include "policy-parse.h"
 #include "suggest.h"
+#include "terminal.h"
 #include "view.h"
 
 enum {
@@ -25,12 +27,17 @@ enum {
 	OPT_KERNEL = 512,
 	OPT_INITRD = 1024,
 	OPT_REFUSED = 2048,
-	_OPT_VERB_MAX = 4096,
-	OPT_HELP = 4096,
-	OPT_VERSION = 8192,
+	OPT_TREE = 4096,
+	OPT_NO_LEGEND = 8192,
+	OPT_FULL = 16384,
+	OPT_NO_PAGER = 32768, /* what the verb prints goes through a pager */
+	_OPT_VERB_MAX = 65536,
+	OPT_HELP = 65536,
+	OPT_VERSION = 131072,
 };
 
 #define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
+#define OPT_TABLE (OPT_NO_LEGEND | OPT_FULL | OPT_NO_PAGER)
 #define OPT_MODULES (OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_KERNEL)
 #define ANY_NUMBER 1000000
 
@@ -45,10 +52,10 @@ static const struct Verb {
 } verbs[] = {
 	{"status", "", 0, 0, OPT_JSON, verb_status, "the daemon, the policy, and what holds"},
 	{"monitor", "", 0, 0, OPT_JSON, verb_monitor, "decisions and devices, as they come"},
-	{"list", "", 0, 0, OPT_READ | OPT_INITRD | OPT_REFUSED, verb_list,
+	{"list", "", 0, 0, OPT_READ | OPT_INITRD | OPT_REFUSED | OPT_TREE | OPT_TABLE, verb_list,
 	 "every device, its verdict and why"},
-	{"show", "DEV", 1, 1, OPT_READ, verb_show, "all about one device"},
-	{"explain", "DEV|MODALIAS", 1, 1, OPT_READ, verb_explain,
+	{"show", "DEV", 1, 1, OPT_READ | OPT_NO_PAGER, verb_show, "all about one device"},
+	{"explain", "DEV|MODALIAS", 1, 1, OPT_READ | OPT_TABLE, verb_explain,
 	 "each rule tried, and the outcome"},
 	{"why", "PATH", 1, 1, OPT_READ & ~OPT_SNAPSHOT, verb_why,
 	 "the devices behind a disk, mount or interface"},
@@ -71,13 +78,13 @@ static const struct Verb {
 	 "what changed since"},
 	{"policy check", "[FILE...]", 0, ANY_NUMBER, OPT_ROOT | OPT_JSON | OPT_I_KNOW,
 	 verb_policy_check, "errors, and what is hardly meant"},
-	{"policy show", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON, verb_policy_show,
+	{"policy show", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_NO_PAGER, verb_policy_show,
 	 "all files as one policy, each rule with its place"},
 	{"policy generate", "", 0, 0, OPT_SNAPSHOT | OPT_JSON, verb_policy_generate,
 	 "a policy for the devices in use"},
 	{"policy test", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_EXPECT | OPT_JSON,
 	 verb_policy_test, "the verdicts over a snapshot"},
-	{"modules list", "", 0, 0, OPT_MODULES | OPT_JSON, verb_modules_list,
+	{"modules list", "", 0, 0, OPT_MODULES | OPT_JSON | OPT_TABLE, verb_modules_list,
 	 "every kernel module, whether it may be loaded, and why"},
 	{"modules render", "", 0, 0, OPT_MODULES, verb_modules_render,
 	 "have modprobe and udev refuse the others"},
@@ -93,6 +100,10 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"initrd", no_argument, NULL, OPT_INITRD},
 	{"refused", no_argument, NULL, OPT_REFUSED},
+	{"tree", no_argument, NULL, OPT_TREE},
+	{"no-legend", no_argument, NULL, OPT_NO_LEGEND},
+	{"full", no_argument, NULL, OPT_FULL},
+	{"no-pager", no_argument, NULL, OPT_NO_PAGER},
 	{"driver", required_argument, NULL, OPT_DRIVER},
 	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"expect", required_argument, NULL, OPT_EXPECT},
@@ -105,6 +116,51 @@ static const struct option long_options[] = {
 	{0},
 };
 
+/* In the order of the help; a verb's own help has those that it takes. */
+static const struct OptionHelp {
+	int option;
+	const char *form, *help;
+} option_helps[] = {
+	{OPT_POLICY, "--policy FILE", "this policy (\"-\": standard input), not the drop-ins"},
+	{OPT_ROOT, "--root DIR", "the drop-ins of the system in this directory"},
+	{OPT_SNAPSHOT, "--snapshot FILE", "the devices of a snapshot, not those that are there"},
+	{OPT_EXPECT, "--expect FILE", "the verdicts that must come out"},
+	{OPT_KERNEL, "--kernel VERSION", "for this kernel alone; may be repeated"},
+	{OPT_DRIVER, "--driver NAME", "the only driver that may bind"},
+	{OPT_PERMANENT, "--permanent", "for later boots, too"},
+	{OPT_REMOVE, "--remove", "take the device out of the machine"},
+	{OPT_I_KNOW, "--i-know", "though the policy refuses what the machine runs on"},
+	{OPT_REFUSED, "--refused", "those without a driver for it, and what would allow them"},
+	{OPT_INITRD, "--initrd", "as in an initrd"},
+	{OPT_TREE, "--tree", "each device behind the one that it hangs on"},
+	{OPT_JSON, "--json", "print JSON"},
+	{OPT_FULL, "--full", "cut nothing to the width of the terminal"},
+	{OPT_NO_LEGEND, "--no-legend", "print no headings and nothing behind the table"},
+	{OPT_NO_PAGER, "--no-pager", "print to the terminal, not to a pager"},
+};
+
+static void print_options(int options)
+{
+	for (size_t i = 0; i < ELEMENTSOF(option_helps); i++)
+		if (options & option_helps[i].option)
+			(void)printf("  %-17s %s\n", option_helps[i].form, option_helps[i].help);
+	(void)printf("  %-17s %s\n", "-h, --help", "this text");
+}
+
+#define DEV_HELP "DEV is BUS:NAME as in list, a NAME that one device has, or a path below /sys.\n"
+
+static void print_verb_help(const struct Verb *verb)
+{
+	(void)printf("Usage: tdx-authctl %s%s%s [OPTION...]\n\n%c%s.\n", verb->name,
+		     *verb->arguments ? " " : "", verb->arguments,
+		     toupper((unsigned char)*verb->help), verb->help + 1);
+	if (strstr(verb->arguments, "DEV"))
+		(void)printf("\n" DEV_HELP);
+	(void)printf("\nOptions:\n");
+	print_options(verb->options);
+	(void)printf("\nSee tdx-authctl(1).\n");
+}
+
 static void print_help(void)
 {
 	(void)printf("Usage: tdx-authctl VERB [ARGUMENT...] [OPTION...]\n\n"
@@ -112,25 +168,12 @@ static void print_help(void)
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
 		(void)printf("  %-15s %-12s  %s\n", verbs[i].name, verbs[i].arguments,
 			     verbs[i].help);
-	(void)printf("\nDEV is BUS:NAME as in list, a NAME that one device has, or a path below "
-		     "/sys.\n\n"
-		     "Options:\n"
-		     "  --policy FILE    this policy (\"-\": standard input), not the drop-ins\n"
-		     "  --root DIR       the drop-ins of the system in this directory\n"
-		     "  --snapshot FILE  the devices of a snapshot, not those that are there\n"
-		     "  --expect FILE    with policy test: the verdicts that must come out\n"
-		     "  --kernel VERSION with modules: for this kernel alone; may be repeated\n"
-		     "  --driver NAME    with authorize: the only driver that may bind\n"
-		     "  --permanent      with authorize and deny: for later boots, too\n"
-		     "  --remove         with deny: take the device out of the machine\n"
-		     "  --i-know         load a policy that refuses what the machine runs on\n"
-		     "  --refused        with list: those without a driver for it, and what would "
-		     "allow them\n"
-		     "  --initrd         with apply and list: as in an initrd\n"
-		     "  --json           print JSON\n"
-		     "  -h, --help       this text\n"
-		     "  --version        the version\n\n"
-		     "See tdx-authctl(1) and tdx-auth.policy(5).\n");
+	(void)printf("\n" DEV_HELP "\nOptions, of which \"VERB --help\" has those that a verb "
+		     "takes:\n");
+	print_options(_OPT_VERB_MAX - 1);
+	(void)printf("  %-17s %s\n\n"
+		     "See tdx-authctl(1) and tdx-auth.policy(5).\n",
+		     "--version", "the version");
 }
 
 static int usage_hint(void)
@@ -320,6 +363,23 @@ static int check_arguments(const struct Verb *verb, const struct Options *option
 	return 0;
 }
 
+static int help(int n, char *const *args)
+{
+	const struct Verb *verb = NULL;
+	int n_words;
+
+	if (n > 0) {
+		verb = find_verb(n, args, &n_words);
+		if (!verb)
+			return usage_hint();
+	}
+	if (verb)
+		print_verb_help(verb);
+	else
+		print_help();
+	return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
+}
+
 static int run_verb(const struct Options *options, int seen, int n, char *const *args)
 {
 	const struct Verb *verb;
@@ -333,6 +393,8 @@ static int run_verb(const struct Options *options, int seen, int n, char *const 
 	if (!verb || check_options(verb, seen) < 0 ||
 	    check_arguments(verb, options, n - n_words, args + n_words) < 0)
 		return usage_hint();
+	if ((verb->options & OPT_NO_PAGER) && !(seen & (OPT_NO_PAGER | OPT_JSON)))
+		pager_open();
 	block_sigchld();
 	return verb->run(options, args + n_words);
 }
@@ -444,13 +506,25 @@ int authctl_main(int argc, char **argv)
 		case OPT_REFUSED:
 			options.refused = true;
 			break;
+		case OPT_TREE:
+			options.tree = true;
+			break;
+		case OPT_NO_LEGEND:
+			options.no_legend = true;
+			break;
+		case OPT_FULL:
+			options.full = true;
+			break;
+		case OPT_NO_PAGER:
+			break;
 		case OPT_JSON:
 			options.json = true;
 			break;
 		case 'h':
+			c = OPT_HELP;
+			break;
 		case OPT_HELP:
-			print_help();
-			return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
+			break;
 		case OPT_VERSION:
 			(void)printf("tdx-authctl %s\n", PACKAGE_VERSION);
 			return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
@@ -459,5 +533,7 @@ int authctl_main(int argc, char **argv)
 		}
 		seen |= c;
 	}
+	if (seen & OPT_HELP)
+		return help(argc - optind, argv + optind);
 	return run_verb(&options, seen, argc - optind, argv + optind);
 }

@@ -29,6 +29,9 @@ struct Options {
 	bool json;
 	bool initrd;
 	bool refused;
+	bool tree;
+	bool no_legend;
+	bool full;
 };
 
 /* A verb gets its own arguments, already counted, and returns an exit status. */

@@ -14,6 +14,13 @@ void json_add_device(struct json_object *object, const struct Device *device)
 	json_add_string(object, "syspath", device->syspath);
 }
 
+static void add_parent(struct json_object *object, const struct Device *device)
+{
+	_cleanup_free_ char *name = device->parent ? device_name(device->parent) : NULL;
+
+	json_add_string(object, "parent", name);
+}
+
 struct json_object *outcome_to_json(const struct Verdict *verdict)
 {
 	struct json_object *object = json_object_new_object();
@@ -30,6 +37,7 @@ static void add_identity(struct json_object *object, const struct View *view,
 	_cleanup_free_ char *description = view_describe(view, device),
 			    *label = view_label(view, device);
 
+	add_parent(object, device);
 	json_add_string(object, "description", isempty(description) ? NULL : description);
 	json_add_string(object, "label", label);
 	json_add_string(object, "modalias", device->modalias);

@@ -50,7 +50,7 @@
 #define PERMANENT_LOCK "permanent.lock"	   /* of who writes it, in the runtime directory */
 #define MODE_FILE "00-mode.yaml"	   /* in the owner's; written by enable and disable */
 #define GENERATED_FILE "50-generated.yaml"
-#define PERMANENT_RULE "hand-"		   /* and a number: what its rules are called */
+#define PERMANENT_RULE "hand-" /* and a number: what its rules are called */
 
 #define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"
 #define CONFIG_OWNER "/etc/tdx-auth/tdx-authd.yaml" /* in the place of the vendor's */

@@ -5,60 +5,151 @@
 #include <time.h>
 
 #include "escape.h"
+#include "terminal.h"
 
-#define GAP 2 /* blanks between columns */
+#define GAP 2	   /* blanks between columns */
+#define CUT_MIN 10 /* columns that are left of what is cut */
 
-/* Takes over @cell. */
-static void add_cell(struct Table *table, char *cell)
+struct Cell {
+	char *text; /* escaped */
+	enum Colour colour;
+};
+
+/* Takes over @text. */
+static void add_cell(struct Table *table, char *text, enum Colour colour)
 {
-	char **cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
+	struct Cell *cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
 
 	if (cells)
 		table->cells = cells;
-	if (!cell || !cells) {
-		free(cell);
+	if (!text || !cells) {
+		free(text);
 		table->failed = true;
 		return;
 	}
-	cells[table->n_cells++] = cell;
+	cells[table->n_cells++] = (struct Cell){text, colour};
+}
+
+void table_add_coloured(struct Table *table, const char *text, enum Colour colour)
+{
+	add_cell(table, escape_text(isempty(text) ? "-" : text), colour);
 }
 
 void table_add(struct Table *table, const char *text)
 {
-	add_cell(table, escape_text(isempty(text) ? "-" : text));
+	table_add_coloured(table, text, COLOUR_NONE);
 }
 
 void table_add_word(struct Table *table, const char *text)
 {
-	add_cell(table, escape_word(isempty(text) ? "-" : text));
+	add_cell(table, escape_word(isempty(text) ? "-" : text), COLOUR_NONE);
+}
+
+void table_add_behind(struct Table *table, const char *before, const char *text)
+{
+	_cleanup_free_ char *safe = escape_text(text);
+	char *all;
+
+	if (!safe || asprintf(&all, "%s%s", before, safe) < 0)
+		all = NULL;
+	add_cell(table, all, COLOUR_NONE);
+}
+
+static size_t first_printed(const struct Table *table)
+{
+	return table->no_heading ? table->n_columns : 0;
+}
+
+static void measure(const struct Table *table, size_t *widths)
+{
+	for (size_t i = first_printed(table); i < table->n_cells; i++) {
+		size_t width = escaped_width(table->cells[i].text);
+
+		if (width > widths[i % table->n_columns])
+			widths[i % table->n_columns] = width;
+	}
+}
+
+/* Takes from the widest column, again and again. The first one names what the row is about: it
+ * stays, and so does what all of it would not make fit. */
+static void cut_columns(const struct Table *table, size_t *widths)
+{
+	size_t all = (table->n_columns - 1) * GAP, n = table->n_columns;
+
+	for (size_t i = 0; i < n; i++)
+		all += widths[i];
+	while (table->width > 0 && all > table->width) {
+		size_t widest = 1;
+
+		for (size_t i = 2; i < n; i++)
+			if (widths[i] >= widths[widest])
+				widest = i;
+		if (n < 2 || widths[widest] <= CUT_MIN)
+			return;
+		widths[widest]--;
+		all--;
+	}
+}
+
+/* The bytes of the first @width columns of @text. */
+static size_t bytes_of(const char *text, size_t width)
+{
+	size_t n = 0;
+
+	for (; text[n]; n++)
+		if ((text[n] & 0xc0) != 0x80 && width-- == 0)
+			break;
+	return n;
+}
+
+static void print_text(const char *text, size_t width)
+{
+	bool is_utf8 = terminal_is_utf8();
+
+	if (escaped_width(text) <= width)
+		(void)fputs(text, stdout);
+	else
+		(void)printf("%.*s%s", (int)bytes_of(text, width - (is_utf8 ? 1 : 2)), text,
+			     is_utf8 ? "\u2026" : "..");
+}
+
+static void print_cell(const struct Table *table, const struct Cell *cell, size_t width)
+{
+	/* ECMA-48, 8.3.117 */
+	static const char *const codes[_COLOUR_MAX] = {
+		[COLOUR_GOOD] = "\033[32m", [COLOUR_BAD] = "\033[31m", [COLOUR_DIM] = "\033[2m"};
+	const char *code = table->has_colours ? codes[cell->colour] : NULL;
+
+	(void)fputs(code ? code : "", stdout);
+	print_text(cell->text, width);
+	(void)fputs(code ? "\033[0m" : "", stdout);
 }
 
 static void print_rows(const struct Table *table)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
 
-	for (size_t i = 0; i < table->n_cells; i++) {
-		size_t width = escaped_width(table->cells[i]);
+	measure(table, widths);
+	cut_columns(table, widths);
+	for (size_t i = first_printed(table); i < table->n_cells; i++) {
+		const struct Cell *cell = &table->cells[i];
+		size_t column = i % table->n_columns, width = escaped_width(cell->text);
 
-		if (width > widths[i % table->n_columns])
-			widths[i % table->n_columns] = width;
-	}
-	for (size_t i = 0; i < table->n_cells; i++) {
-		size_t column = i % table->n_columns;
-		size_t width = escaped_width(table->cells[i]);
-
-		(void)fputs(table->cells[i], stdout);
+		print_cell(table, cell, widths[column]);
 		if (column + 1 == table->n_columns)
 			(void)putchar('\n');
 		else
-			(void)printf("%*s", (int)(widths[column] - width + GAP), "");
+			(void)printf("%*s",
+				     (int)(width < widths[column] ? widths[column] - width : 0) +
+					     GAP,
+				     "");
 	}
 }
 
 void table_free(struct Table *table)
 {
 	for (size_t i = 0; i < table->n_cells; i++)
-		free(table->cells[i]);
+		free(table->cells[i].text);
 	free(table->cells);
 	*table = (struct Table){0};
 }

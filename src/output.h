@@ -12,16 +12,31 @@
 
 #define TABLE_COLUMNS_MAX 8
 
+enum Colour {
+	COLOUR_NONE,
+	COLOUR_GOOD,
+	COLOUR_BAD,
+	COLOUR_DIM,
+	_COLOUR_MAX,
+};
+
 /* A table of text: columns as wide as their widest cell, the last one ragged. */
 struct Table {
-	size_t n_columns; /* at most TABLE_COLUMNS_MAX */
-	char **cells;	  /* row by row, escaped; the first row is the heading */
+	size_t n_columns;   /* at most TABLE_COLUMNS_MAX */
+	struct Cell *cells; /* row by row; the first row is the heading */
 	size_t n_cells;
-	bool failed; /* a cell could not be allocated */
+	size_t width;	  /* columns of the terminal that all but the first column is cut to; 0: no
+			   * matter */
+	bool has_colours; /* those of the cells are printed */
+	bool no_heading;  /* the first row is not printed */
+	bool failed;	  /* a cell could not be allocated */
 };
 
 /* Adds a cell, escaping @text; "" and NULL print as "-". */
 void table_add(struct Table *table, const char *text);
+void table_add_coloured(struct Table *table, const char *text, enum Colour colour);
+/* The same behind @before, which is printed as it is. */
+void table_add_behind(struct Table *table, const char *before, const char *text);
 /* The same with blanks escaped as well, as \x20: what is printed is one word. */
 void table_add_word(struct Table *table, const char *text);
 /* Prints the table to standard output and frees it. Returns 0, -ENOMEM, or -EIO. */

@@ -14,8 +14,12 @@
 #include "protection.h"
 #include "snapshot.h"
 #include "string-list.h"
+#include "suggest.h"
 #include "sysfs-io.h"
+#include "terminal.h"
 #include "udev.h"
+
+#define CANDIDATES_MAX 8 /* that are told of */
 
 /* Opens what a view needs beside a policy. */
 static int open_machine(struct View *view, const struct Options *options)
@@ -161,28 +165,86 @@ int view_read(struct View *view, const struct Options *options)
 	return r;
 }
 
-/* "BUS:NAME", a name that one of them has, or a path. */
-static int find_in_snapshot(const struct View *view, const char *name, const struct Device **ret)
+/* Whether a person may mean @device by @name: BUS:NAME, its name, its path, and with @vaguely its
+ * modalias or what a name begins with. Returns -ENOMEM, too. */
+static int is_meant(const struct Device *device, const char *name, bool vaguely)
 {
-	const struct Device *found = NULL;
-	size_t n = 0;
+	_cleanup_free_ char *full = device_name(device);
+
+	if (!full)
+		return -ENOMEM;
+	if (!vaguely)
+		return streq(full, name) || streq(device->sysname, name) ||
+		       streq(device->syspath, name);
+	return startswith(full, name) || startswith(device->sysname, name) ||
+	       streq_or_null(device->modalias, name);
+}
+
+/* "a, b, ...": those that @name may mean. */
+static char *list_meant(const struct View *view, const char *name, bool vaguely)
+{
+	_cleanup_strings_ struct Vector names = {0};
+	_cleanup_free_ char *text = NULL;
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
-		_cleanup_free_ char *full = device_name(device);
 
-		if (!full)
-			return -ENOMEM;
-		if (streq(full, name) || streq(device->syspath, name)) {
-			*ret = device;
-			return 0;
+		if (is_meant(device, name, vaguely) <= 0)
+			continue;
+		if (names.n == CANDIDATES_MAX) {
+			(void)strings_add(&names, "...");
+			break;
 		}
-		if (streq(device->sysname, name)) {
-			found = device;
-			n++;
-		}
+		(void)strings_take(&names, device_name(device));
 	}
-	*ret = found;
+	text = join_words(names.data, names.n);
+	return escape_text(text);
+}
+
+/* "BUS:..." */
+static bool names_a_bus(const char *name)
+{
+	for (enum Bus bus = 0; bus < _BUS_MAX; bus++) {
+		const char *rest = startswith(name, bus_to_string(bus));
+
+		if (rest && *rest == ':')
+			return true;
+	}
+	return false;
+}
+
+/* The device that is called most like it, or NULL: a new string, escaped. */
+static char *nearest_device(const struct View *view, const char *name)
+{
+	_cleanup_strings_ struct Vector names = {0};
+	const char *nearest;
+
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		const struct Device *device = view->inventory.devices[i];
+
+		(void)strings_take(&names, names_a_bus(name) ? device_name(device)
+							     : strdup(device->sysname));
+	}
+	nearest = nearest_word(name, names.data, names.n);
+	return nearest ? escape_text(nearest) : NULL;
+}
+
+/* Returns 0, -ENODEV, -ENOTUNIQ or -ENOMEM. */
+static int find_meant(const struct View *view, const char *name, bool vaguely,
+		      const struct Device **ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->inventory.n; i++) {
+		int r = is_meant(view->inventory.devices[i], name, vaguely);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		*ret = view->inventory.devices[i];
+		n++;
+	}
 	return n == 1 ? 0 : n == 0 ? -ENODEV : -ENOTUNIQ;
 }
 
@@ -192,32 +254,69 @@ bool view_has(struct View *view, const struct Options *options, const char *name
 
 	if (!options->snapshot)
 		return find_device_quietly(name);
-	return view_read(view, options) < 0 || find_in_snapshot(view, name, &device) != -ENODEV;
+	return view_read(view, options) < 0 || find_meant(view, name, false, &device) != -ENODEV;
+}
+
+bool view_has_like(struct View *view, const struct Options *options, const char *name)
+{
+	const struct Device *device;
+
+	return view_read(view, options) < 0 || find_meant(view, name, true, &device) != -ENODEV;
+}
+
+static void tell_not_found(const struct View *view, const char *name, int error, bool vaguely)
+{
+	_cleanup_free_ char *safe = escape_text(name), *others = NULL;
+
+	if (error == -ENOTUNIQ) {
+		others = list_meant(view, name, vaguely);
+		log_error("%s: several devices %s: %s", safe ? safe : "?",
+			  vaguely ? "are called so at the beginning, or have that modalias"
+				  : "have that name",
+			  others ? others : "?");
+		return;
+	}
+	others = nearest_device(view, name);
+	log_error("%s: no such device%s%s; \"tdx-authctl list\" shows them all", safe ? safe : "?",
+		  others ? ", the nearest is " : "", others ? others : "");
+}
+
+static int find_in_view(const struct View *view, const char *name, const struct Device **ret)
+{
+	bool vaguely = false;
+	int r = find_meant(view, name, false, ret);
+
+	if (r == -ENODEV) {
+		vaguely = true;
+		r = find_meant(view, name, true, ret);
+	}
+	if (r == -ENOMEM)
+		log_error("out of memory");
+	else if (r < 0)
+		tell_not_found(view, name, r, vaguely);
+	return r;
 }
 
 int view_find(struct View *view, const struct Options *options, const char *name,
 	      const struct Device **ret)
 {
 	_cleanup_device_ struct Device *device = NULL;
-	_cleanup_free_ char *safe = escape_text(name);
 	_cleanup_close_ int dirfd = -1;
-	int r = options->snapshot ? 0 : find_device(name, NULL, &dirfd, &device);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = view_read(view, options);
-	if (r < 0)
-		return r;
-	if (options->snapshot) {
-		r = find_in_snapshot(view, name, ret);
-	} else {
-		*ret = inventory_find(&view->inventory, device->syspath);
-		r = *ret ? 0 : -ENODEV;
+	if (options->snapshot || !find_device_quietly(name)) {
+		r = view_read(view, options);
+		return r < 0 ? r : find_in_view(view, name, ret);
 	}
+	r = find_device(name, NULL, &dirfd, &device);
+	if (r >= 0)
+		r = view_read(view, options);
 	if (r < 0)
-		log_error("%s: %s", safe ? safe : "?",
-			  r == -ENODEV ? "no such device" : "several devices have that name");
-	return r;
+		return r;
+	*ret = inventory_find(&view->inventory, device->syspath);
+	if (!*ret)
+		tell_not_found(view, name, -ENODEV, false);
+	return *ret ? 0 : -ENODEV;
 }
 
 void view_done(struct View *view)
@@ -310,6 +409,23 @@ bool view_has_bus(const struct View *view, enum Bus bus)
 	return false;
 }
 
+void options_table(const struct Options *options, struct Table *table)
+{
+	table->width = options->full ? 0 : terminal_width();
+	table->has_colours = terminal_has_colours();
+	table->no_heading = options->no_legend;
+}
+
+enum Colour verdict_colour(const struct Verdict *verdict)
+{
+	if (streq(verdict->word, action_to_string(ACTION_ALLOW)))
+		return COLOUR_GOOD;
+	return streq(verdict->word, action_to_string(ACTION_DENY)) ||
+			       streq(verdict->word, action_to_string(ACTION_REMOVE))
+		       ? COLOUR_BAD
+		       : COLOUR_NONE;
+}
+
 const char *authorized_word(const struct Device *device)
 {
 	return device->authorized < 0 ? NULL : device->authorized ? "yes" : "no";
@@ -326,7 +442,7 @@ char *verdict_text(const struct Verdict *verdict)
 
 int finish(int r, const char *what)
 {
-	if (r >= 0)
+	if (r >= 0 || (r == -EPIPE && pager_is_open())) /* who reads has enough */
 		return EXIT_DONE;
 	log_error("cannot %s: %s", what, strerror(-r));
 	return EXIT_FAILED;

@@ -4,6 +4,7 @@
 #include "authctl.h"
 #include "circumstances.h"
 #include "inventory.h"
+#include "output.h"
 #include "verdict.h"
 
 /* What a verb that only reads looks at: the policy, the devices, and what it decides over them. */
@@ -34,13 +35,16 @@ int view_read(struct View *view, const struct Options *options);
 /* For verbs that judge by no policy: the devices, with all that policies could ask of them. */
 int view_open_all(struct View *view, const struct Options *options);
 
-/* The same as view_read(), and the device among them that a person means by @name. Returns 0, or
- * what find_device() returns, after the log told why. */
+/* The same as view_read(), and the device among them that a person means by @name: as find_device()
+ * has it, or where there is none, the only one of that modalias, or whose name, with its bus or
+ * without, begins so. That is for who looks: what changes a device takes its whole name. Returns 0,
+ * or what find_device() returns, after the log told why. */
 int view_find(struct View *view, const struct Options *options, const char *name,
 	      const struct Device **ret);
 
-/* Whether view_find() would find one, or several. */
+/* Whether view_find() would find one, or several, by its whole name; and by less. */
 bool view_has(struct View *view, const struct Options *options, const char *name);
+bool view_has_like(struct View *view, const struct Options *options, const char *name);
 
 void view_done(struct View *view);
 #define _cleanup_view_ _cleanup_(view_done)
@@ -66,6 +70,11 @@ bool view_has_bus(const struct View *view, enum Bus bus);
 
 /* "yes", "no", or NULL where the kernel has no means. */
 const char *authorized_word(const struct Device *device);
+
+/* Has what @options say of tables hold for this one, and what the terminal can do. */
+void options_table(const struct Options *options, struct Table *table);
+
+enum Colour verdict_colour(const struct Verdict *verdict);
 
 /* "allow virtio-pci": a new string, NULL when out of memory. */
 char *verdict_text(const struct Verdict *verdict);

@@ -82,7 +82,7 @@ same "and in the file that is shipped" "$work/keys" "$work/described"
 
 grep -oE '#define ATTR_(AUTHORIZED[A-Z_]*|MODE|LOCK) "[a-z_]*"' "$source/src/names.h" | sed 's/.*"\(.*\)"/\1/' >"$work/keys"
 while read -r attribute; do
-    sed 's/\\_/_/g' "$source/man/tdx-auth-sysfs.5.scd" | grep -qE "[*/_]$attribute[*_]" || echo "$attribute"
+    sed 's/\\_/_/g' "$source/man/tdx-auth-sysfs.5.scd" | grep -qE "[*/_]${attribute}[*_]" || echo "$attribute"
 done <"$work/keys" >"$work/out"
 ok "the attributes that are written are in tdx-auth-sysfs(5)"
 

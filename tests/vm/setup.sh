@@ -17,8 +17,8 @@ kernel="bc bison ccache cpio flex git kmod libelf-dev libssl-dev perl sparse xz-
     linux-source-6.12"
 guest="busybox-static debian-archive-keyring dosfstools e2fsprogs fakeroot mmdebstrap mtools ovmf
     qemu-system-x86 qemu-utils zstd"
-# zsh and bash-completion: for the test of the completions
-lint="bash-completion clang-format clang-tidy python3-git python3-ply shellcheck zsh"
+# zsh and bash-completion: for the test of the completions; gcovr: for the coverage
+lint="bash-completion clang-format clang-tidy codespell gcovr python3-git python3-ply shellcheck zsh"
 # The runtime is the one of the release's clang; libFuzzer is in it.
 fuzz="clang libclang-rt-dev"
 

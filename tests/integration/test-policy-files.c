@@ -95,7 +95,7 @@ static int setup_root(void **state)
 	return *state ? 0 : -1;
 }
 
-static void in_root(const char *root, const char *format, ...)
+_printf_(2, 3) static void in_root(const char *root, const char *format, ...)
 {
 	_cleanup_free_ char *command = NULL, *all = NULL;
 	va_list ap;

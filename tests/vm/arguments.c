@@ -11,7 +11,7 @@ void arguments_done(struct arguments *a)
 	*a = (struct arguments){0};
 }
 
-static void add(struct arguments *a, const char *format, va_list ap)
+_printf_(2, 0) static void add(struct arguments *a, const char *format, va_list ap)
 {
 	char **bigger, *argument;
 

@@ -355,10 +355,10 @@ static int read_old(struct Check *check)
 					 &check->head);
 	if (r == 0)
 		/* nothing refused is as good as no file */
-		check->is_current =
-			module_plan_mode(plan) == MODULES_OFF
-				? check->old.lines.n == 0
-				: streq(old, config) && has_same_names(check->old_table, table);
+		check->is_current = module_plan_mode(plan) == MODULES_OFF
+					    ? check->old.lines.n == 0
+					    : streq_or_null(old, config) && check->old_table &&
+						      has_same_names(check->old_table, table);
 	check->is_current = check->is_current && !plan->is_shadowed;
 	return r;
 }

@@ -434,8 +434,8 @@ static int refuse_option(int found, const char *typed)
 /* Paths below it begin with a slash: "/" is "". */
 static int take_root(struct Options *options, char *typed)
 {
-	_cleanup_closedir_ DIR *dir = opendir(typed);
-	size_t n = strlen(typed);
+	_cleanup_closedir_ DIR *dir = typed ? opendir(typed) : NULL;
+	size_t n;
 
 	if (!dir) {
 		_cleanup_free_ char *safe = escape_text(typed);
@@ -443,6 +443,7 @@ static int take_root(struct Options *options, char *typed)
 		log_error("--root %s: %s", safe ? safe : "?", strerror(errno));
 		return -1;
 	}
+	n = strlen(typed);
 	while (n > 0 && typed[n - 1] == '/')
 		typed[--n] = '\0';
 	options->root = typed;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* In a build that counts which lines were run (-Db_coverage=true) _exit(2), which ends a forked
- * process without what exit(3) does, writes the counts as that does. Linked with --wrap=_exit: ld(1).
+ * process without what exit(3) does, writes the counts as that does. Linked with --wrap=_exit:
+ * ld(1).
  */
 
 #include <unistd.h>

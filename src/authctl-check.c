@@ -76,11 +76,11 @@ static void print_warning(const struct Check *check, const struct Rule *rule, co
 			    *file = escape_text(path),
 			    *name = escape_text(rule ? rule->name : NULL);
 
-	if (file)
-		(void)printf("%s:", file);
+	if (path)
+		(void)printf("%s:", file ? file : "?");
 	if (rule)
 		(void)printf("%u:", rule->line);
-	if (file || rule)
+	if (path || rule)
 		(void)printf(" ");
 	(void)printf("%s%s%s\n", name && *name ? name : "", name && *name ? ": " : "",
 		     safe ? safe : "out of memory");
@@ -276,8 +276,8 @@ static int judge(struct Check *check)
 		return r;
 	if (check->policy->file_vector.n == 0)
 		warn(check, NULL,
-		     "%s%s: no policy is there, nor in the other directories; every device is left "
-		     "to the kernel",
+		     "%s%s: no policy is there, nor in the other directories; usb and "
+		     "thunderbolt are denied, and the rest is left to the kernel",
 		     check->root, POLICY_DIR_OWNER);
 	if (check->has_machine) {
 		r = warn_of_missing(check);

@@ -14,33 +14,27 @@
 #include "phase.h"
 #include "policy-files.h"
 #include "replace-file.h"
+#include "root-open.h"
 #include "view.h"
 #include "vital.h"
 
 /* --- files --- */
 
-/* A file of the owner's policy in the tree that the verb is for: a new string, or NULL. */
-static char *owners_file(const struct Options *options, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s" POLICY_DIR_OWNER "/%s", options->root ? options->root : "",
-			name) < 0
-		       ? NULL
-		       : path;
-}
-
 /* Returns an exit status. */
 static int write_owners(const struct Options *options, const char *name, const char *text,
 			size_t size)
 {
-	_cleanup_free_ char *path = owners_file(options, name), *safe = escape_text(path);
-	int r = path && safe ? replace_file(path, text, size) : -ENOMEM;
+	const char *root = options->root ? options->root : "";
+	_cleanup_free_ char *path = NULL, *safe = escape_text(root);
+	int r = safe && asprintf(&path, POLICY_DIR_OWNER "/%s", name) >= 0
+			? replace_file(root, path, text, size)
+			: -ENOMEM;
 
 	if (r < 0)
-		log_error("cannot write %s: %s", safe ? safe : "?", strerror(-r));
+		log_error("cannot write %s" POLICY_DIR_OWNER "/%s: %s", safe ? safe : "?", name,
+			  strerror(-r));
 	else
-		(void)printf("%s\n", safe);
+		(void)printf("%s%s\n", safe, path);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -56,6 +50,10 @@ static int set_mode(const struct Options *options, enum PolicyMode mode)
 	char text[200];
 	int status;
 
+	/* what cannot be loaded is not changed */
+	if (load(options, &policy) < 0)
+		return EXIT_FAILED;
+	policy_unref(TAKE_PTR(policy));
 	(void)snprintf(text, sizeof(text),
 		       "# Written by \"tdx-authctl enable\" and \"tdx-authctl disable\": "
 		       "tdx-auth.policy(5), MODE.\nversion: 1\nmode: %s\n",
@@ -194,7 +192,7 @@ static bool is_too_late(const struct Options *options)
 {
 	struct Obstacle obstacle;
 
-	if (options->root || !by_hand_is_over(&obstacle))
+	if (!root_is_this_system(options->root) || !by_hand_is_over(&obstacle))
 		return false;
 	log_error("nothing was changed: %s", obstacle.text);
 	return true;

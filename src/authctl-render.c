@@ -19,6 +19,7 @@
 #include "names.h"
 #include "output.h"
 #include "replace-file.h"
+#include "root-open.h"
 #include "suggest.h"
 
 #define TABLE_SIZE_MAX ((off_t)16 * 1024 * 1024)
@@ -26,15 +27,15 @@
 /* --- files --- */
 
 /* What is in the file, "" where there is none; the caller frees it. */
-static int read_text(const char *path, char **ret)
+static int read_text(const char *root, const char *path, char **ret)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK);
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 && errno != ENOENT)
-		return -errno;
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
 	if (fd >= 0 && fstat(fd, &st) < 0)
 		return -errno;
 	if (fd >= 0 && st.st_size > TABLE_SIZE_MAX)
@@ -68,7 +69,8 @@ static void tell_udev(void)
 static int write_file(const struct ModulePlan *plan, bool table, const char *text)
 {
 	_cleanup_free_ char *path = module_plan_path(plan, table), *safe = escape_text(path);
-	int r = path ? replace_file(path, text, strlen(text)) : -ENOMEM;
+	int r = path ? replace_file(plan->root, module_plan_file(plan, table), text, strlen(text))
+		     : -ENOMEM;
 
 	if (r < 0)
 		log_error("cannot write %s: %s", safe ? safe : "?", strerror(-r));
@@ -129,24 +131,12 @@ static int warn_of_holes(const struct ModulePlan *plan)
 	return r;
 }
 
-/* Where an image is built, in a chroot say, there may be the /run of the machine that builds it:
- * the root of the first process is that machine's. Without /proc it is taken for ours. */
-static bool is_of_this_system(const char *root)
-{
-	struct stat here, there;
-
-	if (stat(isempty(root) ? "/" : root, &there) < 0 ||
-	    (stat("/proc/1/root", &here) < 0 && stat("/", &here) < 0))
-		return true;
-	return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-}
-
 /* What is in modprobe.d is policy, which does not change after the freeze. */
 static bool is_too_late(const struct Options *options)
 {
 	struct Obstacle obstacle;
 
-	if (!is_of_this_system(options->root) || !by_hand_is_over(&obstacle))
+	if (!root_is_this_system(options->root) || !by_hand_is_over(&obstacle))
 		return false;
 	log_error("nothing was rendered: %s", obstacle.text);
 	return true;
@@ -334,24 +324,26 @@ static int read_old(struct Check *check)
 {
 	const struct ModulePlan *plan = check->plan;
 	_cleanup_free_ char *config = NULL, *table = NULL, *old = NULL;
-	_cleanup_free_ char *config_path = NULL, *table_path = NULL;
+	_cleanup_free_ char *real = NULL;
+	const char *config_path, *table_path;
 	/* an image's own, where the machine has no other */
 	bool is_vendors = !plan->root && access(MODULE_CONFIG_OWNER, F_OK) < 0;
 	int r;
 
-	config_path = is_vendors ? strdup(MODULE_CONFIG_VENDOR) : module_plan_path(plan, false);
-	table_path = is_vendors ? strdup(MODULE_TABLE_VENDOR) : module_plan_path(plan, true);
-	if (!config_path || !table_path)
-		return -ENOMEM;
+	config_path = is_vendors ? MODULE_CONFIG_VENDOR : module_plan_file(plan, false);
+	table_path = is_vendors ? MODULE_TABLE_VENDOR : module_plan_file(plan, true);
 	r = module_plan_render(plan, &config, &table);
 	if (r == 0)
-		r = read_text(config_path, &old);
+		r = read_text(plan->root, config_path, &old);
 	if (r == 0)
-		r = read_text(table_path, &check->old_table);
+		r = read_text(plan->root, table_path, &check->old_table);
 	if (r == 0 && old)
 		r = modprobe_config_parse(&check->old, config_path, old, strlen(old));
 	if (r == 0)
-		r = rendered_compare_for(plan->view.policy, config_path, &plan->versions,
+		r = root_resolve(plan->root, config_path, &real);
+	if (r == 0 || r == -ENOENT)
+		/* "": there is none */
+		r = rendered_compare_for(plan->view.policy, real ? real : "", &plan->versions,
 					 &check->head);
 	if (r == 0)
 		/* nothing refused is as good as no file */
@@ -430,7 +422,7 @@ static char *difference(const struct Check *check)
 	case RENDERED_NOTHING:
 		return strdup("nothing is rendered");
 	case RENDERED_OTHER_MODE:
-		n = asprintf(&text, "the policy says %s, it says %s",
+		n = asprintf(&text, "the policy says %s, what was rendered says %s",
 			     module_mode_to_string(head->wanted),
 			     module_mode_to_string(head->mode));
 		break;

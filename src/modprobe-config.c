@@ -8,6 +8,7 @@
 #include "glob-match.h"
 #include "io.h"
 #include "names.h"
+#include "root-open.h"
 #include "string-list.h"
 
 #define FILE_SIZE_MAX ((off_t)16 * 1024 * 1024)
@@ -200,14 +201,16 @@ int modprobe_config_parse(struct ModprobeConfig *config, const char *name, const
 
 /* --- files --- */
 
-static int add_file(struct ModprobeConfig *config, const char *path, const char *name)
+static int add_file(struct ModprobeConfig *config, const char *root, const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode)) /* a link to /dev/null masks a name */
 		return 0;
@@ -217,13 +220,12 @@ static int add_file(struct ModprobeConfig *config, const char *path, const char 
 	if (!text)
 		return -ENOMEM;
 	n = read_full(fd, text, (size_t)st.st_size);
-	return n < 0 ? (int)n : modprobe_config_parse(config, name, text, (size_t)n);
+	return n < 0 ? (int)n : modprobe_config_parse(config, path, text, (size_t)n);
 }
 
 struct File {
 	char *path;	  /* as it is called below the root */
 	const char *name; /* by which it is in order */
-	bool is_absolute; /* the root is in its path */
 };
 
 static bool is_config_name(const char *name)
@@ -260,14 +262,13 @@ static int add_name(struct Vector *files, const char *directory, const char *nam
 
 static int list_directory(const char *root, const char *directory, struct Vector *files)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_close_ int fd = root_open(root, directory, O_RDONLY | O_DIRECTORY);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	int r = 0;
 
-	if (asprintf(&path, "%s%s", root ? root : "", directory) < 0)
-		return -ENOMEM;
-	dir = opendir(path);
+	if (dir)
+		(void)take_fd(&fd);
 	while (r == 0 && dir && (entry = readdir(dir)))
 		r = add_name(files, directory, entry->d_name);
 	return r;
@@ -282,21 +283,16 @@ static int read_files(struct ModprobeConfig *config, const char *root, const str
 {
 	const struct File *all = files->data;
 
-	for (size_t i = 0; i < files->n; i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (asprintf(&path, "%s%s", root && !all[i].is_absolute ? root : "", all[i].path) <
-			    0 ||
-		    add_file(config, path, all[i].path) == -ENOMEM)
+	for (size_t i = 0; i < files->n; i++)
+		if (add_file(config, root, all[i].path) == -ENOMEM)
 			return -ENOMEM;
-	}
 	return 0;
 }
 
 /* libkmod has it among the others, by its name: kmod_new(). */
 static int add_softdeps(const char *kernel, struct Vector *files)
 {
-	struct File file = {.is_absolute = true};
+	struct File file = {0};
 
 	if (!kernel)
 		return 0;

@@ -42,7 +42,8 @@ extern const char *const modprobe_directories[];
 /* Reads the NAME.conf of all of them, below @root, NULL for this system: files of all in the order
  * of names, and of those of one name the one in the first directory. @kernel is the directory of a
  * kernel's modules, whose modules.softdep is one of the files, or NULL. What cannot be read is left
- * out, as libkmod does it. They are added to *@config. Returns 0 or -ENOMEM. */
+ * out, as libkmod does it. @kernel is below @root, too. They are added to *@config. Returns 0 or
+ * -ENOMEM. */
 int modprobe_config_read(const char *root, const char *kernel, struct ModprobeConfig *config);
 
 /* Adds what modprobe.blacklist= has on the command line of the kernel, as lines of /proc/cmdline,

@@ -3,9 +3,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "root-open.h"
 #include "string-list.h"
+
+#define FILE_SIZE_MAX ((off_t)64 * 1024 * 1024) /* Debian's largest is one of 8 MiB */
 
 /* --- names --- */
 
@@ -56,15 +61,27 @@ static void module_done(struct Module *module)
 typedef int (*on_line_t)(char *line, void *userdata);
 
 /* Calls @on_line with each line of @file, until one returns an error. */
-static int read_lines(const char *path, on_line_t on_line, void *userdata)
+static int read_lines(const char *root, const char *path, on_line_t on_line, void *userdata)
 {
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
+	struct stat st;
 	int r = 0;
 
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) /* what has no end, or keeps who reads it waiting */
+		return -EBADMSG;
+	if (st.st_size > FILE_SIZE_MAX)
+		return -EFBIG;
+	file = fdopen(fd, "r");
 	if (!file)
 		return -errno;
+	(void)take_fd(&fd); /* the stream's */
 	while (r == 0 && getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		r = on_line(line, userdata);
@@ -79,7 +96,7 @@ static int read_lines_of(const struct ModuleList *list, const char *name, on_lin
 
 	if (asprintf(&path, "%s/%s", list->directory, name) < 0)
 		return -ENOMEM;
-	return read_lines(path, on_line, userdata);
+	return read_lines(list->root, path, on_line, userdata);
 }
 
 /* --- modules --- */
@@ -303,15 +320,29 @@ static int on_symbol(char *line, void *userdata)
 	return strings_take(&found->initcalls, TAKE_PTR(function));
 }
 
+/* Of no size that is known before. */
+static int read_kallsyms(struct ModuleList *list)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	while (file && r == 0 && getline(&line, &size, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		r = on_symbol(line, list);
+	}
+	return r;
+}
+
 /* The symbols of that kernel, where somebody left them. */
 static int read_initcalls(struct ModuleList *list, const char *root, bool is_running)
 {
-	static const char *const places[] = {"%s/boot/System.map-%s",
-					     "%s/lib/modules/%s/System.map",
-					     "%s/usr/lib/debug/boot/System.map-%s"};
+	static const char *const places[] = {"/boot/System.map-%s", "/lib/modules/%s/System.map",
+					     "/usr/lib/debug/boot/System.map-%s"};
 
 	if (is_running) {
-		int r = read_lines("/proc/kallsyms", on_symbol, list);
+		int r = read_kallsyms(list);
 
 		if (r == -ENOMEM || list->has_initcalls)
 			return r;
@@ -321,8 +352,8 @@ static int read_initcalls(struct ModuleList *list, const char *root, bool is_run
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		if (asprintf(&path, places[i], root ? root : "", list->version) < 0 ||
-		    read_lines(path, on_symbol, list) == -ENOMEM)
+		if (asprintf(&path, places[i], list->version) < 0 ||
+		    read_lines(root, path, on_symbol, list) == -ENOMEM)
 			return -ENOMEM;
 #pragma GCC diagnostic pop
 	}
@@ -339,38 +370,36 @@ static int compare_versions(const void *a, const void *b)
 	return by_version ? by_version : strcmp(x, y);
 }
 
-/* Where depmod(8) looks for modules, for a start: Documentation/kbuild/modules.rst. */
-static bool has_modules(int directory, const char *name)
+static bool has(const char *root, const char *version, const char *name)
 {
-	static const char *const places[] = {"kernel", "updates", "extra"};
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *path = NULL;
 
-	for (size_t i = 0; i < ELEMENTSOF(places); i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (asprintf(&path, "%s/%s", name, places[i]) < 0) {
-			path = NULL;
-			return true;
-		}
-		if (faccessat(directory, path, F_OK, 0) == 0)
-			return true;
+	if (asprintf(&path, "/lib/modules/%s/%s", version, name) < 0) {
+		path = NULL;
+		return false;
 	}
-	return false;
+	fd = root_open(root, path, O_PATH);
+	return fd >= 0;
+}
+
+/* Where depmod(8) looks for modules, for a start: Documentation/kbuild/modules.rst. */
+static bool has_modules(const char *root, const char *version)
+{
+	return has(root, version, "kernel") || has(root, version, "updates") ||
+	       has(root, version, "extra");
 }
 
 /* Returns 0, -ENODATA where nothing is found by that name, or -ENOMEM. */
-static int add_version(int directory, const char *name, struct Vector *versions,
+static int add_version(const char *root, const char *name, struct Vector *versions,
 		       struct Vector *incomplete)
 {
-	_cleanup_free_ char *file = NULL;
-	int r;
+	int r = 0;
 
-	if (asprintf(&file, "%s/modules.dep", name) < 0) {
-		file = NULL;
-		return -ENOMEM;
-	}
-	if (faccessat(directory, file, F_OK, 0) == 0)
+	if (has(root, name, "modules.dep"))
 		return strings_add(versions, "%s", name);
-	r = incomplete && has_modules(directory, name) ? strings_add(incomplete, "%s", name) : 0;
+	if (incomplete && has_modules(root, name))
+		r = strings_add(incomplete, "%s", name);
 	return r < 0 ? r : -ENODATA;
 }
 
@@ -382,21 +411,17 @@ static void sort_versions(struct Vector *versions)
 
 int module_list_versions(const char *root, struct Vector *versions, struct Vector *incomplete)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_close_ int fd = root_open(root, "/lib/modules", O_RDONLY | O_DIRECTORY);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	int none = -ENOENT;
 
-	if (asprintf(&path, "%s/lib/modules", root ? root : "") < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	dir = opendir(path);
 	if (!dir)
-		return -errno;
+		return fd < 0 ? fd : -errno;
+	(void)take_fd(&fd);
 	while ((entry = readdir(dir))) {
 		int r = entry->d_name[0] != '.'
-				? add_version(dirfd(dir), entry->d_name, versions, incomplete)
+				? add_version(root, entry->d_name, versions, incomplete)
 				: 0;
 
 		if (r == -ENOMEM)
@@ -419,6 +444,7 @@ static bool is_running(const char *root, const char *version)
 
 int module_list_read(const char *root, const char *version, struct ModuleList *ret)
 {
+	_cleanup_close_ int fd = -1;
 	int r;
 
 	*ret = (struct ModuleList){0};
@@ -427,12 +453,14 @@ int module_list_read(const char *root, const char *version, struct ModuleList *r
 		return -ENOMEM;
 	if (strchr(ret->version, '/') || ret->version[0] == '.')
 		return -ENOENT;
-	if (asprintf(&ret->directory, "%s/lib/modules/%s", root ? root : "", ret->version) < 0) {
+	ret->root = root;
+	if (asprintf(&ret->directory, "/lib/modules/%s", ret->version) < 0) {
 		ret->directory = NULL;
 		return -ENOMEM;
 	}
-	if (access(ret->directory, F_OK) < 0)
-		return -errno;
+	fd = root_open(root, ret->directory, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
 	r = read_modules(ret);
 	return r < 0 ? r : read_initcalls(ret, root, is_running(root, ret->version));
 }

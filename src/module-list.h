@@ -21,7 +21,8 @@ struct Module {
 
 struct ModuleList {
 	char *version;
-	char *directory;	/* lib/modules/VERSION, its root included */
+	const char *root;	/* as given */
+	char *directory;	/* /lib/modules/VERSION, below the root */
 	struct Module *modules; /* by name; no name twice */
 	size_t n;
 	bool has_initcalls; /* there was something to learn them from */

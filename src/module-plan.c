@@ -12,6 +12,7 @@
 #include "module-rendered.h"
 #include "modules.h"
 #include "names.h"
+#include "root-open.h"
 #include "string-list.h"
 #include "suggest.h"
 
@@ -71,6 +72,8 @@ static void tell_unreadable(const char *root, const char *version, int error)
 	else if (version)
 		log_error("cannot read the modules of the kernel %s: %s", safe ? safe : "?",
 			  strerror(-error));
+	else if (error == -ENOENT)
+		log_error("there is no kernel in %s/lib/modules", tree ? tree : "");
 	else if (error == -ENODATA)
 		log_error("no kernel in %s/lib/modules has a modules.dep: run depmod",
 			  tree ? tree : "");
@@ -124,35 +127,49 @@ static int add_kernels(const struct Options *options, struct ModulePlan *plan)
 
 static bool has_file(const char *root, const char *path)
 {
-	_cleanup_free_ char *file = NULL;
+	_cleanup_close_ int fd = root_open(root, path, O_PATH | O_NOFOLLOW);
 
-	if (asprintf(&file, "%s%s", root ? root : "", path) < 0) {
-		file = NULL;
-		return false;
-	}
-	return faccessat(AT_FDCWD, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return fd >= 0;
 }
 
 /* What is rendered for a tree goes below its /usr/lib, for which modprobe.d(5) takes a file of the
- * same name in /etc: one that was rendered in the tree itself, say. And it calls a command. */
-static int look_at_tree(struct ModulePlan *plan)
+ * same name in one of the directories before: one that was rendered in the tree itself, say. */
+static int look_for_shadow(struct ModulePlan *plan)
 {
-	const char *root = plan->root;
+	const char *const *directory = modprobe_directories;
 	int r = 0;
 
-	if (!root)
-		return 0;
-	plan->is_shadowed = has_file(root, MODULE_CONFIG_OWNER);
-	if (plan->is_shadowed)
+	for (; r == 0 && *directory && !streq(*directory, "/usr/lib/modprobe.d"); directory++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s/" MODULE_CONFIG_NAME, *directory) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (!has_file(plan->root, path))
+			continue;
+		plan->is_shadowed = true;
 		r = strings_add(&plan->notes,
-				"%s" MODULE_CONFIG_OWNER " takes the place of what is rendered "
-				"below %s/usr/lib, of which nothing is in force: remove it",
-				root, root);
-	if (r == 0 && module_plan_mode(plan) != MODULES_OFF && !has_file(root, MODULE_GATE))
+				"%s%s takes the place of what is rendered below %s/usr/lib, of "
+				"which nothing is in force: remove it",
+				plan->root, path, plan->root);
+	}
+	return r;
+}
+
+/* It calls a command, too. */
+static int look_at_tree(struct ModulePlan *plan)
+{
+	int r;
+
+	if (!plan->root)
+		return 0;
+	r = look_for_shadow(plan);
+	if (r == 0 && module_plan_mode(plan) != MODULES_OFF && !has_file(plan->root, MODULE_GATE))
 		r = strings_add(&plan->notes,
 				"%s" MODULE_GATE ", which says why a module is denied, and loads "
 				"it in an audit, is not there: install tdx-auth",
-				root);
+				plan->root);
 	return r;
 }
 
@@ -538,14 +555,19 @@ char *module_hole_text(const struct ModuleHole *hole)
 	return n < 0 ? NULL : text;
 }
 
+const char *module_plan_file(const struct ModulePlan *plan, bool table)
+{
+	if (!plan->root)
+		return table ? MODULE_TABLE_OWNER : MODULE_CONFIG_OWNER;
+	return table ? MODULE_TABLE_VENDOR : MODULE_CONFIG_VENDOR;
+}
+
 char *module_plan_path(const struct ModulePlan *plan, bool table)
 {
 	char *path;
 
-	if (!plan->root)
-		return strdup(table ? MODULE_TABLE_OWNER : MODULE_CONFIG_OWNER);
-	return asprintf(&path, "%s%s", plan->root,
-			table ? MODULE_TABLE_VENDOR : MODULE_CONFIG_VENDOR) < 0
+	return asprintf(&path, "%s%s", plan->root ? plan->root : "",
+			module_plan_file(plan, table)) < 0
 		       ? NULL
 		       : path;
 }

@@ -53,5 +53,7 @@ int module_plan_find_holes(const struct ModulePlan *plan, const struct ModprobeC
 /* What is to be told of one: a new string, not escaped, NULL when out of memory. */
 char *module_hole_text(const struct ModuleHole *hole);
 
-/* Where the files are that are rendered for @root: a new string, NULL when out of memory. */
+/* Where the files are that are rendered for @root: below it, static; and with it, a new string,
+ * NULL when out of memory. */
+const char *module_plan_file(const struct ModulePlan *plan, bool table);
 char *module_plan_path(const struct ModulePlan *plan, bool table);

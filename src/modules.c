@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <syslog.h>
 
+#include "root-open.h"
 #include "util.h"
 
 DEFINE_TRIVIAL_CLEANUP(struct kmod_ctx *, kmod_unref)
@@ -41,13 +42,19 @@ static int module_directory(const char *root, const char *version, char **ret)
 {
 	struct utsname running;
 
+	_cleanup_free_ char *path = NULL;
+
 	*ret = NULL;
 	if (!version && uname(&running) < 0)
 		return -errno;
-	return asprintf(ret, "%s/lib/modules/%s", root ? root : "",
-			version ? version : running.release) < 0
-		       ? -ENOMEM
-		       : 0;
+	if (asprintf(&path, "/lib/modules/%s", version ? version : running.release) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (root_resolve(root, path, ret) >= 0)
+		return 0;
+	/* of what is not there nothing is found */
+	return asprintf(ret, "%s%s", root ? root : "", path) < 0 ? -ENOMEM : 0;
 }
 
 int modules_for(const char *root, const char *version, const char *modalias, char ***ret)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "io.h"
+#include "root-open.h"
 #include "util.h"
 
 static int write_new(int dirfd, const char *temporary, const char *text, size_t size)
@@ -25,7 +26,7 @@ int replace_file_at(int dirfd, const char *name, const char *text, size_t size)
 	_cleanup_free_ char *temporary = NULL;
 	int r;
 
-	if (asprintf(&temporary, ".%s.new", name) < 0) {
+	if (asprintf(&temporary, ".%s.%d.new", name, (int)getpid()) < 0) {
 		temporary = NULL;
 		return -ENOMEM;
 	}
@@ -40,34 +41,17 @@ int replace_file_at(int dirfd, const char *name, const char *text, size_t size)
 	return r;
 }
 
-/* Makes the directories that @path, a file, is in. */
-static int make_directories(char *path)
+int replace_file(const char *root, const char *path, const char *text, size_t size)
 {
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		int r;
-
-		*p = '\0';
-		r = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-		*p = '/';
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int replace_file(const char *path, const char *text, size_t size)
-{
-	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_free_ char *directory = strdup(path);
 	_cleanup_close_ int dirfd = -1;
-	char *slash;
-	int r = copy ? make_directories(copy) : -ENOMEM;
+	char *slash = directory ? strrchr(directory, '/') : NULL;
 
-	if (r < 0)
-		return r;
-	slash = strrchr(copy, '/');
+	if (!directory)
+		return -ENOMEM;
 	if (!slash || !slash[1])
 		return -EINVAL;
 	*slash = '\0';
-	dirfd = open(*copy ? copy : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dirfd < 0 ? -errno : replace_file_at(dirfd, slash + 1, text, size);
+	dirfd = root_make_directory(root, *directory ? directory : "/");
+	return dirfd < 0 ? dirfd : replace_file_at(dirfd, slash + 1, text, size);
 }

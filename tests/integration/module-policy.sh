@@ -241,6 +241,32 @@ check "a path below / has one slash" sh -c "
 check "explain of a device tells the modules of the tree" sh -c "
     '$authctl' explain pci:v00008086d000010D3sv00000000sd00000000bc02sc00i00 --root '$root' 2>/dev/null |
     grep -q '^Modules that fit: *e1000e\$'"
+mv "$root/usr/lib/modprobe.d" "$work/outside"
+ln -s "$work/outside" "$root/usr/lib/modprobe.d"
+before=$(cksum <"$work/outside/00-tdx-auth.conf")
+check "a link does not lead out of the tree, to write" exits 1 modules render
+check "and is told" grep -q "cannot write $root/usr/lib/modprobe.d/00-tdx-auth.conf" "$work/err"
+check "what it leads to is as it was" test "$(cksum <"$work/outside/00-tdx-auth.conf")" = "$before"
+check "nor to look what was rendered" exits 3 modules check
+mkdir -p "$root$work"
+mv "$work/outside" "$root$work"
+check "within the tree it leads where it does there" exits 0 modules check
+rm "$root/usr/lib/modprobe.d"
+mv "$root$work/outside" "$root/usr/lib/modprobe.d"
+rm -r "${root:?}/$(echo "$work" | cut -d/ -f2)"
+mkdir "$root/opt"
+echo "install gsmi modprobe -i gsmi" >"$root/opt/0.conf"
+ln -s /opt/0.conf "$root/etc/modprobe.d/0.conf"
+check "lines of a file that a link within the tree leads to count" exits 3 modules check
+rm -r "$root/etc/modprobe.d/0.conf" "$root/opt"
+mkfifo "$root/boot-map" && mkdir -p "$root/boot" && mv "$root/boot-map" "$root/boot/System.map-$version"
+check "nothing is waited for that has no end" exits 0 timeout 60 "$authctl" modules check --root "$root"
+rm -r "$root/boot"
+mkdir -p "$root/run/modprobe.d"
+: >"$root/run/modprobe.d/00-tdx-auth.conf"
+check "a file in any directory before takes the place" sh -c "'$authctl' modules check --root '$root' --json |
+    python3 -c 'import json, sys; found = json.load(sys.stdin); assert found[\"shadowed\"] and not found[\"current\"]'"
+rm -r "$root/run"
 check "a tree that is not there is told as what it is" sh -c "
     '$authctl' policy check --root '$work/none' 2>&1 | grep -q 'root $work/none: No such file or directory'"
 check "a kernel that is not there is told with those that are" sh -c "
@@ -334,7 +360,7 @@ version: 1
 modules: { mode: "off" }
 EOF
 check "what an earlier policy refused is found" exits 3 modules check
-check "and why that is" grep -q '(the policy says off, it says audit)' "$work/out"
+check "and why that is" grep -q '(the policy says off, what was rendered says audit)' "$work/out"
 render
 check "off refuses nothing" sh -c "! grep -q ^install '$root/usr/lib/modprobe.d/00-tdx-auth.conf'"
 check "and is current then" exits 0 modules check

@@ -6,14 +6,16 @@
 
 static char *print(const struct Metrics *metrics)
 {
-	char *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	char *copy;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
 
 	metrics_print(file, metrics);
 	(void)fclose(file);
-	assert_non_null(text);
-	return text;
+	copy = text ? strdup(text) : NULL;
+	assert_non_null(copy);
+	return copy;
 }
 
 static void expect_line(const char *text, const char *line)

@@ -11,12 +11,15 @@
 
 static int put_packet(struct gdb *gdb, const char *data, uint64_t deadline)
 {
-	char packet[64];
+	_cleanup_free_ char *packet = NULL;
 	uint8_t sum = 0;
 
 	for (const char *p = data; *p; p++)
 		sum = (uint8_t)(sum + *p);
-	(void)snprintf(packet, sizeof(packet), "$%s#%02x", data, sum);
+	if (asprintf(&packet, "$%s#%02x", data, sum) < 0) {
+		packet = NULL;
+		return -ENOMEM;
+	}
 	return channel_write(gdb->fd, packet, strlen(packet), deadline);
 }
 

@@ -31,9 +31,10 @@ enum {
 	OPT_NO_LEGEND = 8192,
 	OPT_FULL = 16384,
 	OPT_NO_PAGER = 32768, /* what the verb prints goes through a pager */
-	_OPT_VERB_MAX = 65536,
-	OPT_HELP = 65536,
-	OPT_VERSION = 131072,
+	OPT_PROFILE = 65536,
+	_OPT_VERB_MAX = 131072,
+	OPT_HELP = 131072,
+	OPT_VERSION = 262144,
 };
 
 #define OPT_READ (OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_SNAPSHOT)
@@ -80,7 +81,7 @@ static const struct Verb {
 	 verb_policy_check, "errors, and what is hardly meant"},
 	{"policy show", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_JSON | OPT_NO_PAGER, verb_policy_show,
 	 "all files as one policy, each rule with its place"},
-	{"policy generate", "", 0, 0, OPT_SNAPSHOT | OPT_JSON, verb_policy_generate,
+	{"policy generate", "", 0, 0, OPT_SNAPSHOT | OPT_PROFILE | OPT_JSON, verb_policy_generate,
 	 "a policy for the devices in use"},
 	{"policy test", "", 0, 0, OPT_POLICY | OPT_ROOT | OPT_SNAPSHOT | OPT_EXPECT | OPT_JSON,
 	 verb_policy_test, "the verdicts over a snapshot"},
@@ -107,6 +108,7 @@ static const struct option long_options[] = {
 	{"driver", required_argument, NULL, OPT_DRIVER},
 	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 	{"expect", required_argument, NULL, OPT_EXPECT},
+	{"profile", required_argument, NULL, OPT_PROFILE},
 	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"i-know", no_argument, NULL, OPT_I_KNOW},
 	{"permanent", no_argument, NULL, OPT_PERMANENT},
@@ -125,6 +127,7 @@ static const struct OptionHelp {
 	{OPT_ROOT, "--root DIR", "the drop-ins of the system in this directory"},
 	{OPT_SNAPSHOT, "--snapshot FILE", "the devices of a snapshot, not those that are there"},
 	{OPT_EXPECT, "--expect FILE", "the verdicts that must come out"},
+	{OPT_PROFILE, "--profile NAME", "what is made for a platform; \"help\" lists them"},
 	{OPT_KERNEL, "--kernel VERSION", "for this kernel alone; may be repeated"},
 	{OPT_DRIVER, "--driver NAME", "the only driver that may bind"},
 	{OPT_PERMANENT, "--permanent", "for later boots, too"},
@@ -487,6 +490,9 @@ int authctl_main(int argc, char **argv)
 			break;
 		case OPT_EXPECT:
 			options.expect = optarg;
+			break;
+		case OPT_PROFILE:
+			options.profile = optarg;
 			break;
 		case OPT_KERNEL:
 			if (vector_add(&options.kernels, &optarg, sizeof(optarg)) < 0)

@@ -22,6 +22,7 @@ struct Options {
 	const char *driver;    /* NULL: not given */
 	const char *snapshot;  /* NULL: the devices that are there */
 	const char *expect;    /* NULL: not given */
+	const char *profile;   /* NULL: not given */
 	struct Vector kernels; /* of strings, not owned; none: all that are there */
 	bool i_know;
 	bool permanent;

@@ -52,6 +52,8 @@
 #define GENERATED_FILE "50-generated.yaml"
 #define PERMANENT_RULE "hand-" /* and a number: what its rules are called */
 
+#define PROFILE_DIR "/usr/share/tdx-auth/profiles" /* policies to begin with: conf/profiles */
+
 #define CONFIG_VENDOR "/usr/lib/tdx-auth/tdx-authd.yaml"
 #define CONFIG_OWNER "/etc/tdx-auth/tdx-authd.yaml" /* in the place of the vendor's */
 

@@ -415,3 +415,20 @@ int policy_load(const char *file, struct Policy **ret)
 		return refuse(-ENOMEM, "out of memory");
 	return complete(policy, load_file(policy, NULL, file), ret);
 }
+
+int policy_load_text(const char *file, char **ret_text, size_t *ret_size, struct Policy **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct Policy *policy = policy_new();
+	int r;
+
+	if (!policy)
+		return refuse(-ENOMEM, "out of memory");
+	r = read_file(NULL, file, policy->size_max, &text, ret_size);
+	if (r >= 0)
+		r = parse_text(policy, NULL, file, text, *ret_size);
+	r = complete(policy, r, ret);
+	if (r >= 0)
+		*ret_text = TAKE_PTR(text);
+	return r;
+}

@@ -14,6 +14,9 @@
  * there is no half-read policy. The caller frees *ret. */
 int policy_load(const char *file, struct Policy **ret);
 
+/* The file as above, and its text as it stands there: a new string, *ret_size bytes long. */
+int policy_load_text(const char *file, char **ret_text, size_t *ret_size, struct Policy **ret);
+
 /* The drop-ins below the directory @root, instead of those of the running system. */
 int policy_load_from_root(const char *root, struct Policy **ret);
 

@@ -736,6 +736,104 @@ static void test_diff_says_what_came_what_went_and_what_changed(void **state)
 	(void)unlink(snapshot);
 }
 
+/* --- policy generate --profile --- */
+
+#define PROFILE                                                                                    \
+	"# SPDX-License-Identifier: LGPL-2.1-or-later\n"                                           \
+	"# A machine of a kind\n"                                                                  \
+	"# and more of it\n"                                                                       \
+	"version: 1\n"                                                                             \
+	"rules:\n"                                                                                 \
+	"- { name: nic, action: allow, driver: gve, match: { pci: { vendor: 0x1ae0 } } }\n"
+
+/* Profiles for the tool in place of those that are installed. */
+static void write_profile(struct Testbed *bed, const char *file, const char *text)
+{
+	_cleanup_free_ char *path = in_runtime_dir(bed, file);
+
+	write_file(path, text);
+	assert_int_equal(setenv("TDX_AUTH_PROFILE_DIRECTORY", bed->runtime_dir, 1), 0);
+}
+
+static void test_a_profile_is_printed_as_it_stands(void **state)
+{
+	_cleanup_free_ char *out = NULL, *json = NULL;
+
+	write_profile(*state, "google.yaml", PROFILE);
+	assert_int_equal(run(&out, NULL, "policy", "generate", "--profile", "google"), EXIT_DONE);
+	assert_string_equal(out, PROFILE);
+	assert_int_equal(run(&json, NULL, "policy", "generate", "--profile", "google", "--json"),
+			 EXIT_DONE);
+	expect_in(json, "\"name\":\"google.yaml:nic\"");
+}
+
+static void test_help_lists_the_profiles_and_what_they_are_for(void **state)
+{
+	_cleanup_free_ char *out = NULL, *json = NULL;
+
+	write_profile(*state, "google.yaml", PROFILE);
+	write_profile(*state, "bare.yaml", "version: 1\n");
+	write_profile(*state, "README", "no profile\n");
+	assert_int_equal(run(&out, NULL, "policy", "generate", "--profile", "help"), EXIT_DONE);
+	assert_string_equal(out, "PROFILE  FOR\n"
+				 "bare     -\n"
+				 "google   A machine of a kind\n");
+	assert_int_equal(run(&json, NULL, "policy", "generate", "--profile", "help", "--json"),
+			 EXIT_DONE);
+	expect_in(json, "\"profile\":\"google\"");
+	expect_in(json, "\"purpose\":\"A machine of a kind\"");
+}
+
+static void test_a_profile_that_is_not_there_is_told_with_the_nearest(void **state)
+{
+	_cleanup_free_ char *near = NULL, *far = NULL, *path = NULL;
+
+	write_profile(*state, "google.yaml", PROFILE);
+	assert_int_equal(run(NULL, &near, "policy", "generate", "--profile", "googel"), EXIT_USAGE);
+	expect_in(near, "unknown profile \"googel\", the nearest is \"google\"");
+	assert_int_equal(run(NULL, &far, "policy", "generate", "--profile", "x"), EXIT_USAGE);
+	expect_in(far, "unknown profile \"x\": there are google");
+	/* a name, never a path */
+	assert_int_equal(run(NULL, &path, "policy", "generate", "--profile", "./google"),
+			 EXIT_USAGE);
+	expect_in(path, "unknown profile");
+}
+
+static void test_a_profile_goes_by_no_snapshot(void **state)
+{
+	_cleanup_free_ char *err = NULL;
+
+	write_profile(*state, "google.yaml", PROFILE);
+	assert_int_equal(
+		run(NULL, &err, "policy", "generate", "--profile", "google", "--snapshot", "-"),
+		EXIT_USAGE);
+	expect_in(err, "--profile and --snapshot exclude each other");
+}
+
+static void test_a_profile_that_is_no_policy_is_not_printed(void **state)
+{
+	_cleanup_free_ char *out = NULL, *err = NULL;
+
+	write_profile(*state, "google.yaml", "version: 1\nrule: []\n");
+	assert_int_equal(run(&out, &err, "policy", "generate", "--profile", "google"), EXIT_FAILED);
+	assert_string_equal(out, "");
+	expect_in(err, "google.yaml:2:1: unknown");
+}
+
+static void test_without_profiles_none_is_printed(void **state)
+{
+	struct Testbed *bed = *state;
+	_cleanup_free_ char *empty = NULL, *none = NULL;
+
+	assert_int_equal(setenv("TDX_AUTH_PROFILE_DIRECTORY", bed->runtime_dir, 1), 0);
+	assert_int_equal(run(NULL, &empty, "policy", "generate", "--profile", "help"), EXIT_FAILED);
+	expect_in(empty, "no profile is there");
+	assert_int_equal(setenv("TDX_AUTH_PROFILE_DIRECTORY", "/nonexistent", 1), 0);
+	assert_int_equal(run(NULL, &none, "policy", "generate", "--profile", "google"),
+			 EXIT_FAILED);
+	expect_in(none, "/nonexistent: no profile is there");
+}
+
 /* --- freeze --- */
 
 static void test_after_the_freeze_nothing_is_authorized_by_hand_nor_applied(void **state)
@@ -831,6 +929,12 @@ int main(void)
 		VERB_TEST(test_generate_writes_nothing_that_is_too_large),
 		VERB_TEST(test_generated_rules_have_names_of_their_own),
 		VERB_TEST(test_generate_says_which_devices_have_no_rule_and_why),
+		VERB_TEST(test_a_profile_is_printed_as_it_stands),
+		VERB_TEST(test_help_lists_the_profiles_and_what_they_are_for),
+		VERB_TEST(test_a_profile_that_is_not_there_is_told_with_the_nearest),
+		VERB_TEST(test_a_profile_goes_by_no_snapshot),
+		VERB_TEST(test_a_profile_that_is_no_policy_is_not_printed),
+		VERB_TEST(test_without_profiles_none_is_printed),
 		VERB_TEST(test_policy_test_judges_a_snapshot_without_its_machine),
 		VERB_TEST(test_names_that_are_expected_are_no_globs),
 		VERB_TEST(test_names_with_blanks_can_be_expected),

@@ -19,6 +19,7 @@ guest="busybox-static debian-archive-keyring dosfstools e2fsprogs fakeroot mmdeb
     qemu-system-x86 qemu-utils zstd"
 # zsh and bash-completion: for the test of the completions; gcovr: for the coverage
 lint="bash-completion clang-format clang-tidy codespell gcovr python3-git python3-ply shellcheck zsh"
+packaging="debhelper dh-apparmor dpkg-dev lintian rpm"
 # The runtime is the one of the release's clang; libFuzzer is in it.
 fuzz="clang libclang-rt-dev"
 
@@ -58,7 +59,7 @@ installed=$(mktemp "$cache/installed.XXXXXX")
 trap 'rm -f "$installed"' EXIT
 
 # shellcheck disable=SC2086 # lists
-wanted=$(missing $build $kernel $guest $lint $fuzz)
+wanted=$(missing $build $kernel $guest $lint $packaging $fuzz)
 [ -n "$wanted" ] || exit 0
 
 # shellcheck disable=SC2086 # a list
@@ -82,6 +83,6 @@ for package in ${late-}; do
 done
 
 # shellcheck disable=SC2086 # lists
-wanted=$(missing $build $kernel $guest $lint $fuzz)
+wanted=$(missing $build $kernel $guest $lint $packaging $fuzz)
 # shellcheck disable=SC2086 # a list
 [ -z "$wanted" ] || die "still missing after the installation: $(printf '%s ' $wanted)"

@@ -6,7 +6,8 @@
 #
 # Guests: debian12, debian13 (initrd by initramfs-tools), debian12-dracut, debian13-dracut, and each
 # with -luks behind it; debian13-strict (as debian13-luks, with the manuals' examples in force);
-# debian13-uki (initrd made of packages by debian-uki.sh, and the module policy in force in it). A
+# debian13-uki (initrd made of packages by debian-uki.sh, and the module policy in force in it);
+# debian12-plain, debian13-plain (without DESTDIR: a test installs packages there). A
 # directory holds bzImage, initramfs, rootfs.ext4 with DESTDIR and the AGENT in it (with -luks and
 # -strict in a container of LUKS), cmdline (what the kernel has to be told to find its root) and release;
 # with -uki also esp, a disk that firmware starts. It never changes once it is there. All of it is in the
@@ -43,7 +44,8 @@ suite_of() {
 # The guest whose packages it has.
 plain_of() {
     plain=${1%-luks}
-    printf '%s\n' "${plain%-strict}"
+    plain=${plain%-strict}
+    printf '%s\n' "${plain%-plain}"
 }
 
 # What makes its initrd; the packages of the two cannot be installed together.
@@ -54,7 +56,7 @@ generator_of() {
     debian13-dracut) echo dracut cryptsetup systemd-cryptsetup ;;
     # The kernel's package wants a generator, which is not called. It is cryptsetup that brings json-c else.
     debian13-uki) echo initramfs-tools libjson-c5 systemd-ukify systemd-boot-efi ;;
-    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks; debian13-strict, debian13-uki" ;;
+    *) die "unknown guest '$1'" "known: debian12 debian13 debian12-dracut debian13-dracut, and each with -luks or -plain; debian13-strict, debian13-uki" ;;
     esac
 }
 
@@ -87,6 +89,14 @@ base_file() {
 
 base_of() {
     base_file "$(plain_of "$1")" "$(packages_of "$1")"
+}
+
+# What is installed in it beside packages.
+tree_of() {
+    case $1 in
+    *-plain) printf '%s\n' "$guests/empty" ;;
+    *) printf '%s\n' "$destdir" ;;
+    esac
 }
 
 # That of the initrd, where that is made of packages.
@@ -127,7 +137,7 @@ make_guest() {
     # Of a run that was ended.
     rm -rf "$guests/new.$guest".*
     work=$(mktemp -d "$guests/new.$guest.XXXXXX")
-    as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$destdir" "$agent" \
+    as_root "$here/debian-tree.sh" "$work" "$base" "$size" "$here/image" "$(tree_of "$guest")" "$agent" \
         "$(way_of "$guest")" "$initrd_base" >"$work/log" 2>&1 || {
         tail -n 20 "$work/log" >&2
         die "the image of $guest could not be made" "log: $work/log"
@@ -143,13 +153,18 @@ keep_newest() {
 }
 
 make_locked() {
-    make_base "$(plain_of "$guest")" "$base" "$(packages_of "$guest")"
+    # Of which there are several guests.
+    with_lock "${base##*/}" make_base "$(plain_of "$guest")" "$base" "$(packages_of "$guest")"
     [ -z "$initrd_base" ] || make_base "$guest-initrd" "$initrd_base" "$initrd_packages"
     make_guest
 }
 
 result_of() {
-    printf '%s/%s-%s\n' "$guests" "$1" "$(printf '%s ' "$(base_of "$1")" "$size" "$contents" "$(uki_contents "$1")" | hash_text)"
+    printf '%s/%s-%s\n' "$guests" "$1" "$(printf '%s ' "$(base_of "$1")" "$size" "$(contents_of "$1")" "$(uki_contents "$1")" | hash_text)"
+}
+
+contents_of() {
+    printf '%s-%s-%s' "$overlay" "$(tree_hash "$(tree_of "$1")")" "$maker"
 }
 
 uki_contents() {
@@ -162,8 +177,9 @@ uki_contents() {
 for guest; do
     generator_of "$guest" >/dev/null
 done
-mkdir -p "$guests"
-contents=$(tree_hash "$here/image")-$(tree_hash "$destdir")-$(cat "$here/debian-tree.sh" "$agent" | hash_text)
+mkdir -p "$guests/empty"
+overlay=$(tree_hash "$here/image")
+maker=$(cat "$here/debian-tree.sh" "$agent" | hash_text)
 
 # At the same time: each keeps one core busy, and for a while only the network.
 running=

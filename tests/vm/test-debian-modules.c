@@ -3,10 +3,7 @@
 /* The module policy on Debian's own kernels, with all of their modules and no series: from the boot
  * after it was rendered on it is all that keeps a host from choosing what is loaded. */
 
-#include <limits.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
+#include "disk.h"
 #include "vmtest.h"
 
 #define GATE "/usr/lib/tdx-auth/tdx-auth-modgate"
@@ -29,31 +26,6 @@
 	"- { action: allow, driver: xhci_hcd, match: { pci: { vendor: 0x1b36, device: 0x000d, "    \
 	"class: 0x0c0330 } } "                                                                     \
 	"}\\n"
-
-struct disk {
-	char path[PATH_MAX];
-};
-
-static void disk_done(struct disk *disk)
-{
-	(void)unlink(disk->path);
-}
-
-/* A copy of the guest's, of which what is written stays. */
-static void copy_disk(const char *guest, struct disk *ret)
-{
-	char from[PATH_MAX];
-	const char *const args[] = {"cp", "--sparse=always", "-L", from, ret->path, NULL};
-	int status;
-	pid_t pid;
-
-	(void)snprintf(from, sizeof(from), "%s/%s/rootfs.ext4", getenv("TDX_AUTH_LAB"), guest);
-	(void)snprintf(ret->path, sizeof(ret->path), "%s/modules-%s-%d.ext4",
-		       getenv("TDX_AUTH_LOGS"), guest, (int)getpid());
-	assert_int_equal(posix_spawnp(&pid, args[0], NULL, NULL, (char *const *)args, environ), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
 
 static struct vm *boot(void **state, const char *guest, const struct disk *disk)
 {
@@ -233,7 +205,7 @@ static void expect_policy_to_hold(void **state, const char *guest)
 	/* One that is older than the machine that builds cannot run what that builds. */
 	if (!vm_has(guest))
 		skip();
-	copy_disk(guest, &disk);
+	assert_int_equal(disk_copy(&disk, guest), 0);
 	vm = boot(state, guest, &disk);
 	vm_expect(vm, 0, HAS_RUN_GSMI);
 	expect_few_that_a_host_could_choose(vm);

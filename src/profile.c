@@ -92,22 +92,25 @@ static int scan(struct Vector *profiles)
 	struct dirent *entry;
 	int r = 0;
 
-	while (dir && r == 0) {
+	if (!dir)
+		return -errno;
+	for (;;) {
 		errno = 0;
 		entry = readdir(dir);
 		if (!entry)
-			break;
+			return -errno;
 		r = add_profile(profiles, entry->d_name);
+		if (r < 0)
+			return r;
 	}
-	if (r == 0)
-		r = -errno; /* of opendir() or readdir(), or 0 */
-	return r == 0 && profiles->n == 0 ? -ENOENT : r;
 }
 
 int profiles_read(struct Vector *ret)
 {
 	int r = scan(ret);
 
+	if (r == 0 && ret->n == 0)
+		r = -ENOENT;
 	if (r < 0) {
 		_cleanup_free_ char *safe = escape_text(profile_dir());
 
@@ -115,7 +118,8 @@ int profiles_read(struct Vector *ret)
 			  r == -ENOENT ? "no profile is there" : strerror(-r));
 		return r;
 	}
-	qsort(ret->data, ret->n, sizeof(struct Profile), compare_profiles);
+	if (ret->n > 0)
+		qsort(ret->data, ret->n, sizeof(struct Profile), compare_profiles);
 	return 0;
 }
 
@@ -125,7 +129,7 @@ int profiles_read(struct Vector *ret)
 static void tell_unknown(const struct Vector *profiles, const char *typed)
 {
 	const struct Profile *profile = profiles->data;
-	_cleanup_free_ const char **words = calloc(profiles->n, sizeof(*words));
+	_cleanup_free_ const char **words = calloc(profiles->n + 1, sizeof(*words));
 	_cleanup_free_ char *safe = escape_text(typed), *all = NULL;
 	const char *nearest = NULL;
 

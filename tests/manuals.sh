@@ -28,7 +28,7 @@ same() {
 }
 # section MANUAL HEADING: its text up to the next one
 section() {
-    sed -n "/^# $2\$/,/^# /p" "$source/man/$1.scd"
+    sed -n "/^# $2\$/,/^# [A-Z]/p" "$source/man/$1.scd"
 }
 
 for manual in "$source"/man/*.scd; do

@@ -103,6 +103,11 @@ def add(snapshot, other):
     return dict(snapshot, devices=snapshot["devices"] + other["devices"])
 
 
+def moved(hostile):
+    """The same where it is found, and counted, before anything of the platform's."""
+    return json.loads(json.dumps(hostile).replace("/sys/devices/pciffff:00/", "/sys/devices/A/"))
+
+
 def check_hostile(tool, name, snapshot, hostile):
     """None of what is added is let in, and it takes nothing's place."""
     before = tool.judge(name, snapshot)
@@ -188,6 +193,8 @@ def main():
                 report(f"{name}: {machine} gets what it needs", check_expected(tool, name, path))
                 report(f"{name}: what is added to {machine} is refused",
                        check_hostile(tool, name, snapshot, hostile))
+                report(f"{name}: what comes before all of {machine} is refused",
+                       check_hostile(tool, name, snapshot, moved(hostile)))
                 report(f"{name}: what of {machine} has another class gets no other driver",
                        check_disguised(tool, name, snapshot))
             report(f"{name}: each rule is for something",

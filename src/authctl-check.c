@@ -279,6 +279,9 @@ static int judge(struct Check *check)
 		     "%s%s: no policy is there, nor in the other directories; usb and "
 		     "thunderbolt are denied, and the rest is left to the kernel",
 		     check->root, POLICY_DIR_OWNER);
+	if (check->policy->mode == POLICY_AUDIT)
+		note(check, "mode: audit: what the policy would refuse is told, and nothing is "
+			    "refused, until \"tdx-authctl enable\"");
 	if (check->has_machine) {
 		r = warn_of_missing(check);
 		if (r < 0)

@@ -3,8 +3,8 @@
 /* enable, disable: from a policy that is told to one that is done, and back. */
 
 #include <errno.h>
+#include <fcntl.h>
 
-#include "by-hand.h"
 #include "client.h"
 #include "escape.h"
 #include "generate.h"
@@ -20,16 +20,24 @@
 
 /* --- files --- */
 
-/* Returns an exit status. */
+#define UNCHANGED "nothing was changed"
+
+/* The freeze may have come while devices kept who looks at them waiting. Returns an exit status. */
 static int write_owners(const struct Options *options, const char *name, const char *text,
 			size_t size)
 {
 	const char *root = options->root ? options->root : "";
 	_cleanup_free_ char *path = NULL, *safe = escape_text(root);
-	int r = safe && asprintf(&path, POLICY_DIR_OWNER "/%s", name) >= 0
-			? replace_file(root, path, text, size)
-			: -ENOMEM;
+	int r = 0;
 
+	if (is_too_late(options, UNCHANGED))
+		return EXIT_REFUSED;
+	if (!safe || asprintf(&path, POLICY_DIR_OWNER "/%s", name) < 0) {
+		path = NULL;
+		r = -ENOMEM;
+	}
+	if (r == 0)
+		r = replace_file(root, path, text, size);
 	if (r < 0)
 		log_error("cannot write %s" POLICY_DIR_OWNER "/%s: %s", safe ? safe : "?", name,
 			  strerror(-r));
@@ -153,6 +161,17 @@ static int rehearse(const struct Options *options)
 
 /* --- a policy to begin with --- */
 
+/* A file of that name is its owner's, if only with defaults. */
+static bool has_generated(void)
+{
+	if (faccessat(AT_FDCWD, POLICY_DIR_OWNER "/" GENERATED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	log_error(
+		"there are no rules, and none are written, as " POLICY_DIR_OWNER "/" GENERATED_FILE
+		" is there: take it away, or put rules into it (\"tdx-authctl policy generate\")");
+	return true;
+}
+
 /* Returns an exit status. */
 static int generate(const struct Options *options)
 {
@@ -162,6 +181,8 @@ static int generate(const struct Options *options)
 	FILE *file;
 	int r;
 
+	if (has_generated())
+		return EXIT_FAILED;
 	r = view_open_all(&view, options);
 	if (r < 0)
 		return finish(r, "look at the devices");
@@ -188,16 +209,6 @@ static int have_rules(const struct Options *options)
 
 /* --- the verbs --- */
 
-static bool is_too_late(const struct Options *options)
-{
-	struct Obstacle obstacle;
-
-	if (!root_is_this_system(options->root) || !by_hand_is_over(&obstacle))
-		return false;
-	log_error("nothing was changed: %s", obstacle.text);
-	return true;
-}
-
 /* Returns an exit status. */
 static int put_in_force(const struct Options *options, char *const *args)
 {
@@ -216,37 +227,43 @@ static void tell_of_initrd(void)
 		     "dracut -f, or a new image).\n");
 }
 
+/* Returns an exit status. */
+static int look_before(const struct Options *options)
+{
+	int status = have_rules(options);
+
+	return status == EXIT_DONE ? rehearse(options) : status;
+}
+
 int verb_enable(const struct Options *options, char *const *args)
 {
+	/* a tree is none: nothing is there that could be lost */
+	bool is_machine = root_is_this_system(options->root);
 	int status;
 
-	if (is_too_late(options))
+	if (is_too_late(options, UNCHANGED))
 		return EXIT_REFUSED;
-	status = options->root ? EXIT_DONE : have_rules(options);
-	if (status == EXIT_DONE && !options->root)
-		status = rehearse(options);
+	status = is_machine ? look_before(options) : EXIT_DONE;
 	if (status == EXIT_DONE)
 		status = set_mode(options, POLICY_ENFORCE);
-	if (status == EXIT_DONE && !options->root)
+	if (status == EXIT_DONE && is_machine)
 		status = put_in_force(options, args);
-	if (status == EXIT_DONE)
-		tell_of_initrd();
-	return status == EXIT_DONE ? finish(fflush(stdout) == 0 ? 0 : -errno, "print") : status;
+	if (status != EXIT_DONE)
+		return status;
+	tell_of_initrd();
+	return finish(fflush(stdout) == 0 ? 0 : -errno, "print");
 }
 
 /* What was refused has no driver, and its bus's default is another, until the machine starts again:
  * manager_note_mode(). */
 int verb_disable(const struct Options *options, char *const *args)
 {
-	int status;
+	int status = set_mode(options, POLICY_AUDIT);
 
-	if (is_too_late(options))
-		return EXIT_REFUSED;
-	status = set_mode(options, POLICY_AUDIT);
 	(void)args;
 	if (status != EXIT_DONE)
 		return status;
-	if (!options->root)
+	if (root_is_this_system(options->root))
 		(void)printf("From the next start of the machine on nothing is refused by policy; "
 			     "until then what was refused stays so.\n");
 	tell_of_initrd();

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "by-hand.h"
 #include "escape.h"
 #include "glob-match.h"
 #include "io.h"
@@ -131,17 +130,6 @@ static int warn_of_holes(const struct ModulePlan *plan)
 	return r;
 }
 
-/* What is in modprobe.d is policy, which does not change after the freeze. */
-static bool is_too_late(const struct Options *options)
-{
-	struct Obstacle obstacle;
-
-	if (!root_is_this_system(options->root) || !by_hand_is_over(&obstacle))
-		return false;
-	log_error("nothing was rendered: %s", obstacle.text);
-	return true;
-}
-
 int verb_modules_render(const struct Options *options, char *const *args)
 {
 	_cleanup_module_plan_ struct ModulePlan plan = {0};
@@ -149,7 +137,8 @@ int verb_modules_render(const struct Options *options, char *const *args)
 	int r;
 
 	(void)args;
-	if (is_too_late(options))
+	/* what is in modprobe.d is policy */
+	if (is_too_late(options, "nothing was rendered"))
 		return EXIT_REFUSED;
 	if (module_plan_read(options, &plan) < 0)
 		return EXIT_FAILED;

@@ -41,7 +41,7 @@ static void take(struct Manager *m, enum Bus bus)
 
 void manager_take_buses(struct Manager *m)
 {
-	if (m->is_audit)
+	if (!m->is_enforcing)
 		return;
 	for (enum Bus bus = 0; m->uevent_fd >= 0 && bus < _BUS_MAX; bus++)
 		if (bus_info[bus].gate == GATE_AUTOPROBE)

@@ -188,7 +188,8 @@ static void read_manager(void *userdata, struct BusManager *ret)
 	phase_read(&phase); /* tools set marks, too */
 	*ret = (struct BusManager){
 		.kernel_mode = kernel_mode_to_string(kernel_mode()),
-		.policy_mode = policy_mode_to_string(m->is_audit ? POLICY_AUDIT : POLICY_ENFORCE),
+		.policy_mode =
+			policy_mode_to_string(m->is_enforcing ? POLICY_ENFORCE : POLICY_AUDIT),
 		.policy_state = states[m->policy_state],
 		.impairment = notes->impairment ? notes->impairment : "",
 		.configuration = notes->configuration ? notes->configuration : "",

@@ -15,7 +15,7 @@
 
 bool manager_audits(const struct Manager *m, enum Bus bus)
 {
-	return m->is_audit || (m->kernel_audits && !bus_info[bus].native);
+	return !m->is_enforcing || (m->kernel_audits && !bus_info[bus].native);
 }
 
 /* Whether exactly this device is on its way. */
@@ -392,7 +392,7 @@ static int decide_and_enforce(struct Manager *m, struct Known *known, bool is_fi
 	if (manager_audits(m, (*device)->bus)) {
 		known_note_wanted(known, decision.action);
 		state_note(&m->state, known);
-		record_audit(*device, &decision, m->is_audit);
+		record_audit(*device, &decision, !m->is_enforcing);
 		m->counts.unchanged++;
 		return 0;
 	}

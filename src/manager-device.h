@@ -32,7 +32,7 @@ struct Manager {
 	unsigned pending;
 	struct PathQueue waiting; /* devices that wait for their turn to be looked at */
 	bool kernel_audits;	  /* refuses nothing, but on the native buses */
-	bool is_audit;		  /* nothing is done on any bus: manager_note_mode() */
+	bool is_enforcing;	  /* or nothing is done on any bus: manager_note_mode() */
 	bool is_noting_first; /* the first scan in this boot: who has a driver had it before us */
 	struct FirstDrivers first_drivers;
 	bool is_started;    /* every device that was there was decided over once */

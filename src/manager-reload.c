@@ -46,28 +46,17 @@ static void leave_mark(const char *name)
 			    strerror(-r));
 }
 
-static void drop_mark(const char *name)
-{
-	_cleanup_free_ char *path = runtime_path(name);
-
-	if (path)
-		(void)unlink(path);
-}
-
 void manager_note_mode(struct Manager *m)
 {
-	m->is_audit = phase_would_audit(m->policy);
-	if (m->is_audit) {
+	/* also where the mark of that could not be left */
+	m->is_enforcing = m->is_enforcing || !phase_would_audit(m->policy);
+	leave_mark(m->is_enforcing ? MARK_ENFORCED : MARK_AUDIT);
+	if (!m->is_enforcing)
 		log_warning("the policy is in audit mode: what it would refuse is told, and "
 			    "nothing is refused");
-		leave_mark(MARK_AUDIT);
-		return;
-	}
-	if (m->policy->mode == POLICY_AUDIT)
+	else if (m->policy->mode == POLICY_AUDIT)
 		log_warning("the policy is in audit mode, and one was enforced in this boot: this "
 			    "one is, too, until the machine starts again");
-	drop_mark(MARK_AUDIT);
-	leave_mark(MARK_ENFORCED);
 }
 
 int manager_set_policy(struct Manager *m, struct Policy *policy)

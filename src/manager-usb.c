@@ -86,7 +86,7 @@ void manager_take_usb(struct Manager *m)
 {
 	int gives;
 
-	if (m->is_audit || (!m->state.usb.is_taken && !policy_speaks_of(m->policy, BUS_USB)))
+	if (!m->is_enforcing || (!m->state.usb.is_taken && !policy_speaks_of(m->policy, BUS_USB)))
 		return;
 	gives = usb_default_read();
 	if (gives < 0) {

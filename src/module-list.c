@@ -61,14 +61,25 @@ static void module_done(struct Module *module)
 typedef int (*on_line_t)(char *line, void *userdata);
 
 /* Calls @on_line with each line of @file, until one returns an error. */
+static int read_stream(FILE *file, on_line_t on_line, void *userdata)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	while (r == 0 && getline(&line, &size, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		r = on_line(line, userdata);
+	}
+	return r == 0 && ferror(file) ? -EIO : r;
+}
+
+/* The same for a file below @root. */
 static int read_lines(const char *root, const char *path, on_line_t on_line, void *userdata)
 {
 	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	_cleanup_fclose_ FILE *file = NULL;
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
 	struct stat st;
-	int r = 0;
 
 	if (fd < 0)
 		return fd;
@@ -82,11 +93,7 @@ static int read_lines(const char *root, const char *path, on_line_t on_line, voi
 	if (!file)
 		return -errno;
 	(void)take_fd(&fd); /* the stream's */
-	while (r == 0 && getline(&line, &size, file) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		r = on_line(line, userdata);
-	}
-	return r == 0 && ferror(file) ? -EIO : r;
+	return read_stream(file, on_line, userdata);
 }
 
 static int read_lines_of(const struct ModuleList *list, const char *name, on_line_t on_line,
@@ -320,19 +327,11 @@ static int on_symbol(char *line, void *userdata)
 	return strings_take(&found->initcalls, TAKE_PTR(function));
 }
 
-/* Of no size that is known before. */
 static int read_kallsyms(struct ModuleList *list)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-	int r = 0;
 
-	while (file && r == 0 && getline(&line, &size, file) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		r = on_symbol(line, list);
-	}
-	return r;
+	return file ? read_stream(file, on_symbol, list) : -errno;
 }
 
 /* The symbols of that kernel, where somebody left them. */

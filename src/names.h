@@ -78,8 +78,8 @@
 #define MARK_STARTED "started"
 #define MARK_FROZEN "frozen"
 #define MARK_SEALED "sealed"
-/* Whether the policy in force tells what it would do, and does nothing; and that one did in this
- * boot. */
+/* That a policy told what it would do, and did nothing; and that one did it in this boot, which
+ * goes before. */
 #define MARK_AUDIT "audit"
 #define MARK_ENFORCED "enforced"
 #define MARK_GUARDED "guarded" /* a daemon is meant to run: conf/tdx-authd.socket */

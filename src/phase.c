@@ -198,18 +198,29 @@ int runtime_write(const char *name, const char *data, size_t size, int flags)
 	return r;
 }
 
-bool phase_would_audit(const struct Policy *policy)
+static bool has_mark(const char *name)
+{
+	_cleanup_free_ char *path = runtime_path(name);
+
+	return path && access(path, F_OK) == 0;
+}
+
+/* What cannot be told is taken for it. */
+static bool was_enforced(void)
 {
 	_cleanup_free_ char *path = runtime_path(MARK_ENFORCED);
 
-	return policy->mode == POLICY_AUDIT && path && access(path, F_OK) < 0 && errno == ENOENT;
+	return !path || access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+bool phase_would_audit(const struct Policy *policy)
+{
+	return policy->mode == POLICY_AUDIT && !was_enforced();
 }
 
 bool phase_is_audit(void)
 {
-	_cleanup_free_ char *path = runtime_path(MARK_AUDIT);
-
-	return path && access(path, F_OK) == 0;
+	return has_mark(MARK_AUDIT) && !was_enforced();
 }
 
 int phase_start(ino_t latest)

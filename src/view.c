@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "by-hand.h"
 #include "device-read.h"
 #include "escape.h"
 #include "find-device.h"
@@ -12,6 +13,7 @@
 #include "policy-files.h"
 #include "policy-start.h"
 #include "protection.h"
+#include "root-open.h"
 #include "snapshot.h"
 #include "string-list.h"
 #include "suggest.h"
@@ -165,23 +167,30 @@ int view_read(struct View *view, const struct Options *options)
 	return r;
 }
 
-/* Whether a person may mean @device by @name: BUS:NAME, its name, its path, and with @vaguely its
- * modalias or what a name begins with. Returns -ENOMEM, too. */
-static int is_meant(const struct Device *device, const char *name, bool vaguely)
+/* How a person calls a device, the surest first. */
+enum Call {
+	CALL_WHOLE, /* BUS:NAME, or its path */
+	CALL_NAME,
+	CALL_VAGUE, /* what either begins with, or its modalias */
+};
+
+/* Whether @name is what @device is called so. Returns -ENOMEM, too. */
+static int is_meant(const struct Device *device, const char *name, enum Call call)
 {
 	_cleanup_free_ char *full = device_name(device);
 
 	if (!full)
 		return -ENOMEM;
-	if (!vaguely)
-		return streq(full, name) || streq(device->sysname, name) ||
-		       streq(device->syspath, name);
+	if (call == CALL_WHOLE)
+		return streq(full, name) || streq(device->syspath, name);
+	if (call == CALL_NAME)
+		return streq(device->sysname, name);
 	return startswith(full, name) || startswith(device->sysname, name) ||
 	       streq_or_null(device->modalias, name);
 }
 
 /* "a, b, ...": those that @name may mean. */
-static char *list_meant(const struct View *view, const char *name, bool vaguely)
+static char *list_meant(const struct View *view, const char *name, enum Call call)
 {
 	_cleanup_strings_ struct Vector names = {0};
 	_cleanup_free_ char *text = NULL;
@@ -189,7 +198,7 @@ static char *list_meant(const struct View *view, const char *name, bool vaguely)
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
 
-		if (is_meant(device, name, vaguely) <= 0)
+		if (is_meant(device, name, call) <= 0)
 			continue;
 		if (names.n == CANDIDATES_MAX) {
 			(void)strings_add(&names, "...");
@@ -217,26 +226,26 @@ static bool names_a_bus(const char *name)
 static char *nearest_device(const struct View *view, const char *name)
 {
 	_cleanup_strings_ struct Vector names = {0};
+	bool has_bus = names_a_bus(name);
 	const char *nearest;
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
 		const struct Device *device = view->inventory.devices[i];
 
-		(void)strings_take(&names, names_a_bus(name) ? device_name(device)
-							     : strdup(device->sysname));
+		(void)strings_take(&names, has_bus ? device_name(device) : strdup(device->sysname));
 	}
 	nearest = nearest_word(name, names.data, names.n);
 	return nearest ? escape_text(nearest) : NULL;
 }
 
 /* Returns 0, -ENODEV, -ENOTUNIQ or -ENOMEM. */
-static int find_meant(const struct View *view, const char *name, bool vaguely,
+static int find_meant(const struct View *view, const char *name, enum Call call,
 		      const struct Device **ret)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < view->inventory.n; i++) {
-		int r = is_meant(view->inventory.devices[i], name, vaguely);
+		int r = is_meant(view->inventory.devices[i], name, call);
 
 		if (r < 0)
 			return r;
@@ -254,24 +263,28 @@ bool view_has(struct View *view, const struct Options *options, const char *name
 
 	if (!options->snapshot)
 		return find_device_quietly(name);
-	return view_read(view, options) < 0 || find_meant(view, name, false, &device) != -ENODEV;
+	return view_read(view, options) < 0 ||
+	       find_meant(view, name, CALL_WHOLE, &device) != -ENODEV ||
+	       find_meant(view, name, CALL_NAME, &device) != -ENODEV;
 }
 
 bool view_has_like(struct View *view, const struct Options *options, const char *name)
 {
 	const struct Device *device;
 
-	return view_read(view, options) < 0 || find_meant(view, name, true, &device) != -ENODEV;
+	return view_read(view, options) < 0 ||
+	       find_meant(view, name, CALL_VAGUE, &device) != -ENODEV;
 }
 
-static void tell_not_found(const struct View *view, const char *name, int error, bool vaguely)
+static void tell_not_found(const struct View *view, const char *name, int error, enum Call call)
 {
 	_cleanup_free_ char *safe = escape_text(name), *others = NULL;
 
 	if (error == -ENOTUNIQ) {
-		others = list_meant(view, name, vaguely);
+		others = list_meant(view, name, call);
 		log_error("%s: several devices %s: %s", safe ? safe : "?",
-			  vaguely ? "are called so at the beginning, or have that modalias"
+			  call == CALL_VAGUE
+				  ? "are called so at the beginning, or have that modalias"
 				  : "have that name",
 			  others ? others : "?");
 		return;
@@ -283,17 +296,15 @@ static void tell_not_found(const struct View *view, const char *name, int error,
 
 static int find_in_view(const struct View *view, const char *name, const struct Device **ret)
 {
-	bool vaguely = false;
-	int r = find_meant(view, name, false, ret);
+	enum Call call = CALL_WHOLE;
+	int r = find_meant(view, name, call, ret);
 
-	if (r == -ENODEV) {
-		vaguely = true;
-		r = find_meant(view, name, true, ret);
-	}
+	while (r == -ENODEV && call < CALL_VAGUE)
+		r = find_meant(view, name, ++call, ret);
 	if (r == -ENOMEM)
 		log_error("out of memory");
 	else if (r < 0)
-		tell_not_found(view, name, r, vaguely);
+		tell_not_found(view, name, r, call);
 	return r;
 }
 
@@ -315,7 +326,7 @@ int view_find(struct View *view, const struct Options *options, const char *name
 		return r;
 	*ret = inventory_find(&view->inventory, device->syspath);
 	if (!*ret)
-		tell_not_found(view, name, -ENODEV, false);
+		tell_not_found(view, name, -ENODEV, CALL_WHOLE);
 	return *ret ? 0 : -ENODEV;
 }
 
@@ -438,6 +449,16 @@ char *verdict_text(const struct Verdict *verdict)
 	if (!verdict->driver)
 		return strdup(verdict->word);
 	return asprintf(&text, "%s %s", verdict->word, verdict->driver) < 0 ? NULL : text;
+}
+
+bool is_too_late(const struct Options *options, const char *what)
+{
+	struct Obstacle obstacle;
+
+	if (!root_is_this_system(options->root) || !by_hand_is_over(&obstacle))
+		return false;
+	log_error("%s: %s", what, obstacle.text);
+	return true;
 }
 
 int finish(int r, const char *what)

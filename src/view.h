@@ -79,5 +79,9 @@ enum Colour verdict_colour(const struct Verdict *verdict);
 /* "allow virtio-pci": a new string, NULL when out of memory. */
 char *verdict_text(const struct Verdict *verdict);
 
+/* Whether what the verb would change is of the system that runs, and the freeze keeps it: logs
+ * @what came of that then, "nothing was changed". */
+bool is_too_late(const struct Options *options, const char *what);
+
 /* Logs why @what could not be done, where @r is negative, and returns the exit status. */
 int finish(int r, const char *what);

@@ -93,6 +93,8 @@ static void test_a_policy_that_refuses_the_root_disk_is_not_enabled(void **state
 	vm_expect(vm, 0, "grep -F '50-owner.yaml:oops' /run/told");
 	vm_expect(vm, 0, "grep -F 'the root file system is behind it' /run/told");
 	vm_expect(vm, 0, "grep -F 'the policy is not enabled' /run/told");
+	/* by another name it is the same machine */
+	vm_expect(vm, 3, "tdx-authctl enable --root /");
 	vm_expect(vm, 0, "grep -qx 'mode: audit' " MODE);
 	expect_status(vm, "audit");
 	vm_expect(vm, 0, "touch /root/alive && sync");
@@ -104,6 +106,11 @@ static void test_without_rules_they_are_made_of_the_devices_in_use(void **state)
 	_cleanup_free_ char *nic = vm_plug_pci(vm, NIC, "8086:10d3"), *other = NULL;
 
 	expect_driver(vm, nic, "e1000e");
+	/* what is there is its owner's */
+	vm_expect(vm, 0, "echo 'version: 1' > " DIRECTORY "/50-generated.yaml");
+	vm_expect(vm, 1, "tdx-authctl enable");
+	vm_expect(vm, 0, "grep -qx 'version: 1' " DIRECTORY "/50-generated.yaml");
+	vm_expect(vm, 0, "rm " DIRECTORY "/50-generated.yaml");
 	vm_expect(vm, 0, "tdx-authctl enable > /run/told");
 	vm_expect(vm, 0, "grep -qx " DIRECTORY "/50-generated.yaml /run/told");
 	vm_expect(vm, 0, "grep -qF 'Every device that has a driver keeps it' /run/told");
@@ -121,6 +128,7 @@ static void test_after_the_freeze_nothing_is_enabled_or_disabled(void **state)
 	vm_expect(vm, 0, "tdx-authctl freeze");
 	vm_expect(vm, 3, "tdx-authctl enable");
 	vm_expect(vm, 3, "tdx-authctl disable");
+	vm_expect(vm, 3, "tdx-authctl disable --root /");
 	vm_expect(vm, 0, "grep -qx 'mode: audit' " MODE);
 }
 
